@@ -1,0 +1,107 @@
+// Package connectors is the contract between a shop's platform and the rest of Relance. A connector
+// reads; it never retries, sleeps, logs or touches the database: the engine in sync/ does.
+package connectors
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/relance/relance/internal/crm"
+)
+
+// Mode says how a stream finds what changed.
+type Mode string
+
+const (
+	ModeDelta Mode = "delta" // only what changed since the cursor
+	ModeCrawl Mode = "crawl" // everything, each time, compared by hash (the platform has no change filter)
+	ModeIDs   Mode = "ids"   // ids only, complete: what is missing from it is gone
+)
+
+// Stream is one way of reading a shop. There is one cursor per (shop, stream).
+type Stream struct {
+	Name  string
+	Mode  Mode
+	Every time.Duration // a run starts at least this often, in business time
+	Kind  crm.Kind      // what its counts are counted as, and for ModeIDs what its ids name
+}
+
+// Cursor is opaque to all but its source. Empty means: from the beginning (the backfill).
+type Cursor []byte
+
+// Page is one answer. It may repeat a record, it never skips one.
+type Page struct {
+	Facts    []crm.Fact
+	Raw      []RawRecord // the bodies behind Facts, for source_records
+	Rejected []Rejected  // could not be normalised: quarantined, never fatal
+	IDs      []string    // ModeIDs only
+	Next     Cursor      // resume point; also on the last page, where it is the next run's start
+	More     bool        // another page follows now
+	Total    int         // records that the run will see, as the shop said on its first page; -1 when it did not say
+	ShopTime time.Time   // the shop's clock (its Date header) at this answer; zero when it sent none
+}
+
+// RawRecord is one body as the shop sent it.
+type RawRecord struct {
+	Ref  crm.Ref
+	Body []byte
+}
+
+// Rejected is a record that cannot be understood. Reason has no personal data.
+type Rejected struct {
+	Ref    crm.Ref // ID may be "" when even that could not be read
+	Reason string
+	Raw    []byte
+}
+
+// Finding is one thing that the probe looked at.
+type Finding struct {
+	What string `json:"what"`           // "key", "version", "time zone"…
+	OK   bool   `json:"ok"`             // false: Mend says what to do
+	Text string `json:"text"`           // what was found, one sentence
+	Mend string `json:"mend,omitempty"` // what to mend, one sentence
+}
+
+// ProbeResult is what a connection check found.
+type ProbeResult struct {
+	Findings []Finding `json:"findings"`
+	Name     string    `json:"name"`
+	Version  string    `json:"version"`
+	Zone     string    `json:"zone"`     // IANA name or a fixed offset "+02:00"
+	Currency string    `json:"currency"` // ISO code
+	ShopTime time.Time `json:"shop_time"`
+}
+
+// OK is true when every finding is.
+func (p ProbeResult) OK() bool {
+	for _, f := range p.Findings {
+		if !f.OK {
+			return false
+		}
+	}
+	return true
+}
+
+// Source reads one configured shop; safe for concurrent use. Its errors are *fault.Error.
+type Source interface {
+	// Streams lists the ways of reading, in the order in which a backfill runs them. Constant.
+	Streams() []Stream
+	// Pull returns the page of the stream after the cursor. size is the most records wanted (1..100);
+	// the governor lowers it for a slow shop.
+	Pull(ctx context.Context, stream string, after Cursor, size int) (Page, error)
+	// Read re-reads one record, for a hint. A record that is no longer there gives Gone facts, not an error.
+	Read(ctx context.Context, ref crm.Ref) (Page, error)
+	// Probe checks address, key, rights, version, zone and clock, one request after the other.
+	// An error means that not even that was possible; what it could find out is returned all the same.
+	Probe(ctx context.Context) (ProbeResult, error)
+}
+
+// Hinter decodes a platform's webhook. It verifies the signature over the raw bytes first.
+type Hinter interface {
+	// Verify returns nil when the delivery is authentic, or a harmless unsigned ping (ping = true: answer 200, store nothing).
+	Verify(h http.Header, body []byte) (ping bool, err error)
+	// Decode names the records to re-read; a body that says nothing of use gives none. Never an error:
+	// a webhook is only a hint.
+	Decode(h http.Header, body []byte) []crm.Ref
+}

@@ -1,0 +1,187 @@
+package crm
+
+// Kind names what a record is, whatever the platform calls it.
+type Kind string
+
+const (
+	KindCustomer Kind = "customer"
+	KindOrder    Kind = "order"
+	KindRefund   Kind = "refund"
+	KindCart     Kind = "cart"
+	KindProduct  Kind = "product"
+	KindCategory Kind = "category"
+)
+
+// Kinds lists every kind, for metrics and counts.
+func Kinds() []Kind {
+	return []Kind{KindCustomer, KindOrder, KindRefund, KindCart, KindProduct, KindCategory}
+}
+
+// Ref names one record of a shop by the platform's own id.
+type Ref struct {
+	Kind Kind
+	ID   string
+}
+
+// Fact is one facet of one record as a read showed it. Body is exactly one of *Customer, *Address,
+// *OptIn, *Order, *Refund, *Cart, *Product, *Category; its type says which facet it is, and each facet
+// has its own content hash, so that a partial read never blanks what it did not see.
+type Fact struct {
+	Ref  Ref
+	Gone bool // the shop confirmed that the record is no longer there; Body then says of which facet (its fields may be empty)
+	Body Body
+}
+
+// Body is implemented by the facets alone.
+type Body interface{ facet() }
+
+// Customer is the facet customer.profile: an account of the shop.
+type Customer struct {
+	Email        string // as written
+	FirstName    string
+	LastName     string
+	Company      string
+	Phone        string
+	Role         string // the platform's own word
+	Locale       string // BCP 47 if the shop knows it, else ""
+	Birthday     string // YYYY-MM-DD or ""
+	RegisteredAt Instant
+	ModifiedAt   Instant
+	Attributes   map[string]string
+}
+
+// Address is the facet address: the billing address of a customer (Ref is the customer's).
+type Address struct {
+	Line1, Line2, City, Region, Postcode string
+	Country                              string // ISO 3166 alpha-2
+}
+
+// OptIn is the facet customer.consent: what a mapped field of a customer or order says (Ref is theirs).
+// An unticked box is a statement only if the shop's mapping says so.
+type OptIn struct {
+	Topic    string // "marketing" unless mapped otherwise
+	Channel  string // "email"
+	Value    string // "yes", "no", or "" when the field is absent
+	SourceAt Instant
+	Email    string // billing e-mail for a guest's order; "" when the account decides
+	NoMeans  string // "silence" (default) or "withdrawn": the mapping's `false:`
+}
+
+// Order states, canonical over platforms. Which platform status is which is the connector's and the YAML's affair.
+const (
+	StateDraft     = "draft"     // a checkout that was begun, no order yet
+	StatePending   = "pending"   // placed, not paid
+	StateFailed    = "failed"    // payment refused
+	StateOnHold    = "on_hold"   // placed, awaiting payment by hand
+	StateAccepted  = "accepted"  // paid or to be paid on delivery, being prepared
+	StateShipped   = "shipped"   // on its way
+	StateCompleted = "completed" // done
+	StateCancelled = "cancelled"
+	StateRefunded  = "refunded" // fully refunded
+	StateTrash     = "trash"    // put into the shop's bin
+	StateOther     = "other"    // a status nobody mapped
+)
+
+// Order is the facet order. Amounts are minor units of Currency, tax-inclusive.
+type Order struct {
+	Number       string
+	CustomerID   string // platform's id of the account, "" for a guest
+	Email        string // billing e-mail as written, may be ""
+	FirstName    string
+	LastName     string
+	Status       string // the platform's own word
+	State        string // canonical
+	CountsAsSale bool
+	Currency     string
+	Goods        int64 // lines after discount, with tax
+	Shipping     int64
+	Tax          int64 // contained in Total
+	Discount     int64
+	Total        int64  // as charged; refunds are not subtracted
+	TotalRaw     string // as the shop wrote it
+	PlacedAt     Instant
+	PaidAt       Instant
+	CompletedAt  Instant
+	CancelledAt  Instant // first certain instant, else ModifiedAt of the read that showed it
+	ModifiedAt   Instant
+	Country      string
+	Region       string
+	City         string
+	Via          string // how the shop says it came in: checkout, admin, …
+	Coupons      []string
+	Attribution  map[string]string
+	Lines        []Line
+}
+
+// Line is one line of an order, refund or cart. Product id and frozen name stay whatever happens to the catalogue.
+type Line struct {
+	ID          string // the platform's line id, unique within its parent
+	ProductID   string // "" when the product was deleted
+	VariationID string
+	SKU         string
+	Name        string
+	Quantity    int64
+	Total       int64 // with tax, after discount, minor units of the parent's currency; negative in refunds is stored positive
+	ImageURL    string
+}
+
+// Refund is the facet refund; it may be read before its order.
+type Refund struct {
+	OrderID  string
+	Amount   int64 // positive, minor units of Currency
+	Currency string
+	Reason   string
+	At       Instant
+	Lines    []Line // ID is the id of the refunded order line where known
+}
+
+// Cart is the facet cart: what somebody was about to buy. Gone with ClosedBy says what closed it.
+type Cart struct {
+	CustomerID string
+	Email      string
+	FirstName  string
+	LastName   string
+	Currency   string
+	Total      int64
+	CreatedAt  Instant
+	ActiveAt   Instant // last activity by the shop's data
+	RecoverURL string  // where the visitor finds the cart again; may be ""
+	Country    string
+	Lines      []Line
+	ClosedBy   string // with Gone: "ordered", "expired", "deleted"
+	ClosedAt   Instant
+}
+
+// Product is the facet product.
+type Product struct {
+	ParentID   string
+	Name       string
+	SKU        string
+	Type       string
+	Status     string // the platform's own word: publish, draft, private, trash…
+	URL        string
+	ImageURL   string
+	Price      int64
+	Currency   string
+	InStock    bool
+	Stock      *int64 // nil when the shop does not count it
+	Brand      string
+	Categories []string // ids
+	ModifiedAt Instant
+}
+
+// Category is the facet category.
+type Category struct {
+	ParentID string // "" for a root
+	Name     string
+	Slug     string
+}
+
+func (*Customer) facet() {}
+func (*Address) facet()  {}
+func (*OptIn) facet()    {}
+func (*Order) facet()    {}
+func (*Refund) facet()   {}
+func (*Cart) facet()     {}
+func (*Product) facet()  {}
+func (*Category) facet() {}

@@ -1,0 +1,47 @@
+package crm
+
+import (
+	"fmt"
+
+	"github.com/shopspring/decimal"
+	"golang.org/x/text/currency"
+)
+
+// Money is an amount in the minor units of its ISO currency: 12.34 EUR is {1234, "EUR"}, 993 JPY is {993, "JPY"}.
+type Money struct {
+	Minor    int64  `json:"minor"`
+	Currency string `json:"currency"`
+}
+
+// Exponent is the number of decimals of an ISO currency; 2 for a code that is not known.
+func Exponent(code string) int32 {
+	u, err := currency.ParseISO(code)
+	if err != nil {
+		return 2
+	}
+	scale, _ := currency.Standard.Rounding(u)
+	return int32(scale)
+}
+
+// ParseMinor reads a decimal string ("253.64", "-14.97", "993.56", "") as minor units of the currency,
+// rounded half-even once (DESIGN: money). The empty string is 0. An error means the text is no number.
+func ParseMinor(raw, code string) (int64, error) {
+	if raw == "" {
+		return 0, nil
+	}
+	d, err := decimal.NewFromString(raw)
+	if err != nil {
+		return 0, fmt.Errorf("amount %q is not a number", raw)
+	}
+	m := d.Shift(Exponent(code)).RoundBank(0)
+	if !m.BigInt().IsInt64() {
+		return 0, fmt.Errorf("amount %q is out of range", raw)
+	}
+	return m.IntPart(), nil
+}
+
+// Decimal writes the amount with the currency's decimals and a point: "12.34".
+func (m Money) Decimal() string {
+	e := Exponent(m.Currency)
+	return decimal.New(m.Minor, -e).StringFixed(e)
+}

@@ -1,0 +1,139 @@
+package crm
+
+import "time"
+
+// Profile is all that segments and campaigns may know of one contact at an instant. Slices are ordered by
+// instant, oldest first. It is loaded by mirror and read by pure functions; nobody changes it.
+type Profile struct {
+	Contact  Contact
+	Consents []ConsentState
+	Orders   []ProfileOrder
+	Carts    []ProfileCart
+}
+
+// Contact is one person of one audience.
+type Contact struct {
+	ID           int64
+	Lane         int
+	AudienceID   int64
+	Email        string // as last written
+	EmailNorm    string
+	FirstName    string
+	LastName     string
+	Locale       string
+	Country      string
+	Region       string
+	City         string
+	Zone         string // IANA name; never "": the home shop's when the contact's own is unknown
+	HomeShopID   int64
+	RegisteredAt Instant // earliest account registration, 0 for a guest
+	CreatedAt    Instant // earliest source instant known of the contact (registration, order, cart)
+	Birthday     string
+}
+
+// Location loads the contact's zone; UTC when the name is not known to the tz database.
+func (c Contact) Location() *time.Location {
+	if l, err := time.LoadLocation(c.Zone); err == nil {
+		return l
+	}
+	return time.UTC
+}
+
+// ConsentState is the current answer for one topic and channel.
+type ConsentState struct {
+	Topic     string
+	Channel   string
+	State     string // none | pending | granted | withdrawn
+	Basis     string // opt_in | soft_opt_in | implied
+	SourceAt  Instant
+	ExpiresAt Instant // 0 = does not expire
+}
+
+const (
+	ConsentNone      = "none"
+	ConsentPending   = "pending"
+	ConsentGranted   = "granted"
+	ConsentWithdrawn = "withdrawn"
+)
+
+// ProfileOrder is an order as conditions see it. Amounts are minor units of Currency.
+type ProfileOrder struct {
+	ShopID       int64
+	ID           string
+	State        string
+	CountsAsSale bool
+	Currency     string
+	Total        int64
+	Refunded     int64
+	PlacedAt     Instant
+	Lines        []ProfileLine
+}
+
+// Revenue is total − refunded.
+func (o ProfileOrder) Revenue() int64 { return o.Total - o.Refunded }
+
+// ProfileLine resolves its categories through the current catalogue; ancestors are included.
+type ProfileLine struct {
+	ProductID  string
+	SKU        string
+	Name       string
+	Quantity   int64
+	Refunded   int64 // quantity given back
+	Total      int64
+	ImageURL   string
+	URL        string
+	Categories []string // ids and slugs of the product's categories and all their ancestors
+}
+
+// ProfileCart is a cart as conditions see it.
+type ProfileCart struct {
+	ShopID     int64
+	ID         string
+	Currency   string
+	Total      int64
+	CreatedAt  Instant
+	ActiveAt   Instant
+	ClosedAt   Instant // 0 while open
+	ClosedBy   string
+	RecoverURL string
+	Lines      []ProfileLine
+}
+
+// Cause says why a dirty mark or a membership change came about. Only change, clock and consent trigger campaigns.
+type Cause string
+
+const (
+	CauseChange    Cause = "change"
+	CauseClock     Cause = "clock"
+	CauseConsent   Cause = "consent"
+	CauseBackfill  Cause = "backfill"
+	CauseBuilt     Cause = "built"
+	CauseRedefined Cause = "redefined"
+	CauseThreshold Cause = "threshold"
+	CauseMerge     Cause = "merge"
+)
+
+// Triggers tells whether a change of this cause may start a campaign.
+func (c Cause) Triggers() bool {
+	return c == CauseChange || c == CauseClock || c == CauseConsent
+}
+
+// Lanes is the fixed number of lanes; a contact's lane is stored with every row that moves with it.
+const Lanes = 64
+
+// LaneOf is the lane of a contact: a stable hash of its id.
+func LaneOf(contactID int64) int {
+	x := uint64(contactID)
+	x ^= x >> 33
+	x *= 0xff51afd7ed558ccd
+	x ^= x >> 33
+	return int(x % Lanes)
+}
+
+// Needs says which tables profiles must be filled from.
+type Needs struct {
+	Orders   bool
+	Lines    bool // implies Orders
+	Carts    bool
+	Consents bool
+}

@@ -1,0 +1,113 @@
+// Package mirror is the model's SQL: it applies facts, keeps contacts and their statistics true, loads profiles,
+// and holds what other rooms hand to each other through rows (dirty marks, read positions, hints, quarantine).
+package mirror
+
+import (
+	"github.com/relance/relance/connectors"
+	"github.com/relance/relance/internal/crm"
+	"github.com/relance/relance/internal/store"
+)
+
+// Mirror is the model on one database. Safe for concurrent use.
+type Mirror struct {
+	db *store.DB
+}
+
+// New makes a Mirror.
+func New(db *store.DB) *Mirror { return &Mirror{db: db} }
+
+// DB gives the database, for callers that open a transaction around several calls.
+func (m *Mirror) DB() *store.DB { return m.db }
+
+// ShopSpec is what the configuration says of a shop.
+type ShopSpec struct {
+	Name     string // immutable key
+	Audience string // key of the audience
+	Platform string
+	Title    string
+	Address  string // base URL, for people to read
+	Zone     string // IANA; "" = as probed
+	Locale   string // of its customers unless known better
+	Basis    string // consent basis: opt_in | soft_opt_in | implied
+}
+
+// Shop is a shop as stored.
+type Shop struct {
+	ID           int64
+	Name         string
+	AudienceID   int64  `db:"audience_id"`
+	Audience     string // name of the audience
+	Platform     string
+	Title        string
+	Address      string
+	Zone         string
+	Currency     string
+	Locale       string
+	SkewMS       int64       `db:"skew_ms"` // shop's clock minus ours
+	BackfilledAt crm.Instant `db:"backfilled_at"`
+	Fault        string      // one sentence, "" when all is well
+	FaultClass   string      `db:"fault_class"`
+	FaultAt      crm.Instant `db:"fault_at"`
+}
+
+// Stream is the read position of one stream of a shop. All instants are business time except none.
+type Stream struct {
+	ShopID       int64 `db:"shop_id"`
+	Stream       string
+	Kind         crm.Kind
+	Cursor       []byte      `db:"cursor_at"`
+	BackfilledAt crm.Instant `db:"backfilled_at"` // end of the first complete run
+	RunStartedAt crm.Instant `db:"run_started_at"`
+	RunDoneAt    crm.Instant `db:"run_done_at"` // end of the last complete run; ≥ RunStartedAt when no run is under way
+	ReadAt       crm.Instant `db:"read_at"`     // START of the last complete run: what the gate calls fresh
+	WantedAt     crm.Instant `db:"wanted_at"`   // somebody needs a read started at or after this
+	NextAt       crm.Instant `db:"next_at"`
+	SourceCount  int64       `db:"source_count"` // as the shop said at the last complete run
+	Attempts     int
+	Error        string
+}
+
+// Batch is one page on its way into the mirror.
+type Batch struct {
+	ShopID     int64
+	ObservedAt crm.Instant // start of the read by the shop's clock; grows with every read of the shop
+	Cause      crm.Cause   // change or backfill
+	Facts      []crm.Fact
+	Raw        []connectors.RawRecord
+	Rejected   []connectors.Rejected
+}
+
+// Result says what a batch did.
+type Result struct {
+	Applied     int       // facets written
+	Unchanged   int       // facets with the hash already stored: nothing written
+	Quarantined int       // rejected by the connector or by the database
+	Reread      []crm.Ref // older than a read already applied and different: read them again
+	Dirty       int       // contacts marked
+}
+
+// Dirty is a mark on a contact whose facts changed.
+type Dirty struct {
+	ContactID  int64 `db:"contact_id"`
+	Generation int64
+	SourceAt   crm.Instant `db:"source_at"`
+	MarkedAt   crm.Instant `db:"marked_at"`
+	Cause      crm.Cause
+}
+
+// Count is one kind of one shop: what the shop has against what is here.
+type Count struct {
+	Kind        crm.Kind `json:"-"`
+	Source      int64    `json:"source"`
+	Mirrored    int64    `json:"mirrored"`
+	Quarantined int64    `json:"quarantined"`
+}
+
+// Hint is a wish to re-read one record.
+type Hint struct {
+	ShopID     int64 `db:"shop_id"`
+	Kind       crm.Kind
+	ID         string
+	Generation int64
+	Attempts   int
+}

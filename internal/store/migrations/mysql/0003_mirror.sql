@@ -1,0 +1,298 @@
+-- +goose Up
+-- +goose NO TRANSACTION
+-- People, what they bought, what they were about to buy, and the catalogue. Every table of a facet carries
+-- hash, observed_at (order of facts) and gone_at (0 = there).
+CREATE TABLE IF NOT EXISTS contacts (
+  id BIGINT NOT NULL,
+  audience_id BIGINT NOT NULL DEFAULT 0,
+  lane BIGINT NOT NULL DEFAULT 0,
+  email VARCHAR(320) NOT NULL DEFAULT '',
+  email_norm VARCHAR(320) NOT NULL DEFAULT '',
+  first_name VARCHAR(255) NOT NULL DEFAULT '',
+  last_name VARCHAR(255) NOT NULL DEFAULT '',
+  locale VARCHAR(16) NOT NULL DEFAULT '',
+  country VARCHAR(8) NOT NULL DEFAULT '',
+  region VARCHAR(128) NOT NULL DEFAULT '',
+  city VARCHAR(255) NOT NULL DEFAULT '',
+  zone VARCHAR(64) NOT NULL DEFAULT '',
+  home_shop_id BIGINT NOT NULL DEFAULT 0,
+  birthday VARCHAR(10) NOT NULL DEFAULT '',
+  registered_at BIGINT NOT NULL DEFAULT 0,
+  created_at BIGINT NOT NULL DEFAULT 0,
+  live BIGINT NOT NULL DEFAULT 0,
+  PRIMARY KEY (id),
+  UNIQUE KEY contacts_audience_id_email_norm (audience_id, email_norm),
+  KEY contacts_lane_id (lane, id)
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS customers (
+  shop_id BIGINT NOT NULL,
+  id VARCHAR(64) NOT NULL,
+  contact_id BIGINT NOT NULL DEFAULT 0,
+  email VARCHAR(320) NOT NULL DEFAULT '',
+  email_norm VARCHAR(320) NOT NULL DEFAULT '',
+  first_name VARCHAR(255) NOT NULL DEFAULT '',
+  last_name VARCHAR(255) NOT NULL DEFAULT '',
+  company VARCHAR(255) NOT NULL DEFAULT '',
+  phone VARCHAR(64) NOT NULL DEFAULT '',
+  role VARCHAR(64) NOT NULL DEFAULT '',
+  locale VARCHAR(16) NOT NULL DEFAULT '',
+  birthday VARCHAR(10) NOT NULL DEFAULT '',
+  registered_at BIGINT NOT NULL DEFAULT 0,
+  modified_at BIGINT NOT NULL DEFAULT 0,
+  attributes MEDIUMTEXT NOT NULL,
+  hash BINARY(16) NULL,
+  observed_at BIGINT NOT NULL DEFAULT 0,
+  gone_at BIGINT NOT NULL DEFAULT 0,
+  PRIMARY KEY (shop_id, id),
+  KEY customers_contact_id (contact_id)
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS addresses (
+  shop_id BIGINT NOT NULL,
+  kind VARCHAR(16) NOT NULL,
+  id VARCHAR(64) NOT NULL,
+  line1 VARCHAR(255) NOT NULL DEFAULT '',
+  line2 VARCHAR(255) NOT NULL DEFAULT '',
+  city VARCHAR(255) NOT NULL DEFAULT '',
+  region VARCHAR(128) NOT NULL DEFAULT '',
+  postcode VARCHAR(32) NOT NULL DEFAULT '',
+  country VARCHAR(8) NOT NULL DEFAULT '',
+  hash BINARY(16) NULL,
+  observed_at BIGINT NOT NULL DEFAULT 0,
+  gone_at BIGINT NOT NULL DEFAULT 0,
+  PRIMARY KEY (shop_id, kind, id)
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS optins (
+  shop_id BIGINT NOT NULL,
+  kind VARCHAR(16) NOT NULL,
+  id VARCHAR(64) NOT NULL,
+  topic VARCHAR(64) NOT NULL,
+  channel VARCHAR(16) NOT NULL,
+  contact_id BIGINT NOT NULL DEFAULT 0,
+  value VARCHAR(8) NOT NULL DEFAULT '',
+  no_means VARCHAR(16) NOT NULL DEFAULT '',
+  source_at BIGINT NOT NULL DEFAULT 0,
+  email_norm VARCHAR(320) NOT NULL DEFAULT '',
+  hash BINARY(16) NULL,
+  observed_at BIGINT NOT NULL DEFAULT 0,
+  gone_at BIGINT NOT NULL DEFAULT 0,
+  PRIMARY KEY (shop_id, kind, id, topic, channel),
+  KEY optins_contact_id (contact_id)
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS orders (
+  shop_id BIGINT NOT NULL,
+  id VARCHAR(64) NOT NULL,
+  contact_id BIGINT NOT NULL DEFAULT 0,
+  number VARCHAR(64) NOT NULL DEFAULT '',
+  customer_id VARCHAR(64) NOT NULL DEFAULT '',
+  email VARCHAR(320) NOT NULL DEFAULT '',
+  email_norm VARCHAR(320) NOT NULL DEFAULT '',
+  first_name VARCHAR(255) NOT NULL DEFAULT '',
+  last_name VARCHAR(255) NOT NULL DEFAULT '',
+  status VARCHAR(64) NOT NULL DEFAULT '',
+  state VARCHAR(16) NOT NULL DEFAULT '',
+  counts_as_sale BIGINT NOT NULL DEFAULT 0,
+  currency VARCHAR(8) NOT NULL DEFAULT '',
+  goods BIGINT NOT NULL DEFAULT 0,
+  shipping BIGINT NOT NULL DEFAULT 0,
+  tax BIGINT NOT NULL DEFAULT 0,
+  discount BIGINT NOT NULL DEFAULT 0,
+  total BIGINT NOT NULL DEFAULT 0,
+  total_raw VARCHAR(64) NOT NULL DEFAULT '',
+  refunded BIGINT NOT NULL DEFAULT 0,
+  placed_at BIGINT NOT NULL DEFAULT 0,
+  paid_at BIGINT NOT NULL DEFAULT 0,
+  completed_at BIGINT NOT NULL DEFAULT 0,
+  cancelled_at BIGINT NOT NULL DEFAULT 0,
+  modified_at BIGINT NOT NULL DEFAULT 0,
+  country VARCHAR(8) NOT NULL DEFAULT '',
+  region VARCHAR(128) NOT NULL DEFAULT '',
+  city VARCHAR(255) NOT NULL DEFAULT '',
+  via VARCHAR(64) NOT NULL DEFAULT '',
+  coupons MEDIUMTEXT NOT NULL,
+  attribution MEDIUMTEXT NOT NULL,
+  hash BINARY(16) NULL,
+  observed_at BIGINT NOT NULL DEFAULT 0,
+  gone_at BIGINT NOT NULL DEFAULT 0,
+  PRIMARY KEY (shop_id, id),
+  KEY orders_contact_id_placed_at (contact_id, placed_at),
+  KEY orders_shop_id_customer_id (shop_id, customer_id)
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS order_lines (
+  shop_id BIGINT NOT NULL,
+  order_id VARCHAR(64) NOT NULL,
+  line_id VARCHAR(64) NOT NULL,
+  product_id VARCHAR(64) NOT NULL DEFAULT '',
+  variation_id VARCHAR(64) NOT NULL DEFAULT '',
+  sku VARCHAR(128) NOT NULL DEFAULT '',
+  name VARCHAR(500) NOT NULL DEFAULT '',
+  quantity BIGINT NOT NULL DEFAULT 0,
+  total BIGINT NOT NULL DEFAULT 0,
+  image_url VARCHAR(1000) NOT NULL DEFAULT '',
+  PRIMARY KEY (shop_id, order_id, line_id)
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS refunds (
+  shop_id BIGINT NOT NULL,
+  id VARCHAR(64) NOT NULL,
+  order_id VARCHAR(64) NOT NULL DEFAULT '',
+  amount BIGINT NOT NULL DEFAULT 0,
+  currency VARCHAR(8) NOT NULL DEFAULT '',
+  reason VARCHAR(1000) NOT NULL DEFAULT '',
+  refunded_at BIGINT NOT NULL DEFAULT 0,
+  hash BINARY(16) NULL,
+  observed_at BIGINT NOT NULL DEFAULT 0,
+  gone_at BIGINT NOT NULL DEFAULT 0,
+  PRIMARY KEY (shop_id, id),
+  KEY refunds_shop_id_order_id (shop_id, order_id)
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS refund_lines (
+  shop_id BIGINT NOT NULL,
+  refund_id VARCHAR(64) NOT NULL,
+  line_id VARCHAR(64) NOT NULL,
+  product_id VARCHAR(64) NOT NULL DEFAULT '',
+  variation_id VARCHAR(64) NOT NULL DEFAULT '',
+  sku VARCHAR(128) NOT NULL DEFAULT '',
+  name VARCHAR(500) NOT NULL DEFAULT '',
+  quantity BIGINT NOT NULL DEFAULT 0,
+  total BIGINT NOT NULL DEFAULT 0,
+  image_url VARCHAR(1000) NOT NULL DEFAULT '',
+  PRIMARY KEY (shop_id, refund_id, line_id)
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS carts (
+  shop_id BIGINT NOT NULL,
+  id VARCHAR(64) NOT NULL,
+  contact_id BIGINT NOT NULL DEFAULT 0,
+  customer_id VARCHAR(64) NOT NULL DEFAULT '',
+  email VARCHAR(320) NOT NULL DEFAULT '',
+  email_norm VARCHAR(320) NOT NULL DEFAULT '',
+  first_name VARCHAR(255) NOT NULL DEFAULT '',
+  last_name VARCHAR(255) NOT NULL DEFAULT '',
+  currency VARCHAR(8) NOT NULL DEFAULT '',
+  total BIGINT NOT NULL DEFAULT 0,
+  created_at BIGINT NOT NULL DEFAULT 0,
+  active_at BIGINT NOT NULL DEFAULT 0,
+  closed_at BIGINT NOT NULL DEFAULT 0,
+  closed_by VARCHAR(16) NOT NULL DEFAULT '',
+  recover_url VARCHAR(1000) NOT NULL DEFAULT '',
+  country VARCHAR(8) NOT NULL DEFAULT '',
+  hash BINARY(16) NULL,
+  observed_at BIGINT NOT NULL DEFAULT 0,
+  gone_at BIGINT NOT NULL DEFAULT 0,
+  PRIMARY KEY (shop_id, id),
+  KEY carts_contact_id_active_at (contact_id, active_at),
+  KEY carts_shop_id_customer_id (shop_id, customer_id)
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS cart_lines (
+  shop_id BIGINT NOT NULL,
+  cart_id VARCHAR(64) NOT NULL,
+  line_id VARCHAR(64) NOT NULL,
+  product_id VARCHAR(64) NOT NULL DEFAULT '',
+  variation_id VARCHAR(64) NOT NULL DEFAULT '',
+  sku VARCHAR(128) NOT NULL DEFAULT '',
+  name VARCHAR(500) NOT NULL DEFAULT '',
+  quantity BIGINT NOT NULL DEFAULT 0,
+  total BIGINT NOT NULL DEFAULT 0,
+  image_url VARCHAR(1000) NOT NULL DEFAULT '',
+  PRIMARY KEY (shop_id, cart_id, line_id)
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS cart_versions (
+  shop_id BIGINT NOT NULL,
+  cart_id VARCHAR(64) NOT NULL,
+  hash BINARY(16) NOT NULL,
+  total BIGINT NOT NULL DEFAULT 0,
+  items BIGINT NOT NULL DEFAULT 0,
+  first_at BIGINT NOT NULL DEFAULT 0,
+  last_at BIGINT NOT NULL DEFAULT 0,
+  PRIMARY KEY (shop_id, cart_id, hash)
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS products (
+  shop_id BIGINT NOT NULL,
+  id VARCHAR(64) NOT NULL,
+  parent_id VARCHAR(64) NOT NULL DEFAULT '',
+  name VARCHAR(500) NOT NULL DEFAULT '',
+  sku VARCHAR(128) NOT NULL DEFAULT '',
+  type VARCHAR(32) NOT NULL DEFAULT '',
+  status VARCHAR(32) NOT NULL DEFAULT '',
+  url VARCHAR(1000) NOT NULL DEFAULT '',
+  image_url VARCHAR(1000) NOT NULL DEFAULT '',
+  price BIGINT NOT NULL DEFAULT 0,
+  currency VARCHAR(8) NOT NULL DEFAULT '',
+  in_stock BIGINT NOT NULL DEFAULT 0,
+  stock BIGINT NULL,
+  brand VARCHAR(255) NOT NULL DEFAULT '',
+  modified_at BIGINT NOT NULL DEFAULT 0,
+  hash BINARY(16) NULL,
+  observed_at BIGINT NOT NULL DEFAULT 0,
+  gone_at BIGINT NOT NULL DEFAULT 0,
+  PRIMARY KEY (shop_id, id)
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS product_categories (
+  shop_id BIGINT NOT NULL,
+  product_id VARCHAR(64) NOT NULL,
+  category_id VARCHAR(64) NOT NULL,
+  PRIMARY KEY (shop_id, product_id, category_id),
+  KEY product_categories_shop_id_category_id (shop_id, category_id)
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS categories (
+  shop_id BIGINT NOT NULL,
+  id VARCHAR(64) NOT NULL,
+  parent_id VARCHAR(64) NOT NULL DEFAULT '',
+  name VARCHAR(255) NOT NULL DEFAULT '',
+  slug VARCHAR(255) NOT NULL DEFAULT '',
+  hash BINARY(16) NULL,
+  observed_at BIGINT NOT NULL DEFAULT 0,
+  gone_at BIGINT NOT NULL DEFAULT 0,
+  PRIMARY KEY (shop_id, id)
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS contact_stats (
+  contact_id BIGINT NOT NULL,
+  shop_id BIGINT NOT NULL,
+  currency VARCHAR(8) NOT NULL DEFAULT '',
+  orders BIGINT NOT NULL DEFAULT 0,
+  sales BIGINT NOT NULL DEFAULT 0,
+  revenue BIGINT NOT NULL DEFAULT 0,
+  refunded BIGINT NOT NULL DEFAULT 0,
+  first_placed_at BIGINT NOT NULL DEFAULT 0,
+  last_placed_at BIGINT NOT NULL DEFAULT 0,
+  open_carts BIGINT NOT NULL DEFAULT 0,
+  left_out BIGINT NOT NULL DEFAULT 0,
+  PRIMARY KEY (contact_id, shop_id)
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS consents (
+  id BIGINT NOT NULL,
+  contact_id BIGINT NOT NULL DEFAULT 0,
+  lane BIGINT NOT NULL DEFAULT 0,
+  topic VARCHAR(64) NOT NULL DEFAULT '',
+  channel VARCHAR(16) NOT NULL DEFAULT '',
+  state VARCHAR(16) NOT NULL DEFAULT '',
+  basis VARCHAR(16) NOT NULL DEFAULT '',
+  source VARCHAR(255) NOT NULL DEFAULT '',
+  source_at BIGINT NOT NULL DEFAULT 0,
+  seen_at BIGINT NOT NULL DEFAULT 0,
+  text_shown MEDIUMTEXT NOT NULL,
+  expires_at BIGINT NOT NULL DEFAULT 0,
+  PRIMARY KEY (id),
+  KEY consents_contact_id (contact_id)
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS consent_state (
+  contact_id BIGINT NOT NULL,
+  topic VARCHAR(64) NOT NULL,
+  channel VARCHAR(16) NOT NULL,
+  lane BIGINT NOT NULL DEFAULT 0,
+  state VARCHAR(16) NOT NULL DEFAULT '',
+  basis VARCHAR(16) NOT NULL DEFAULT '',
+  source VARCHAR(255) NOT NULL DEFAULT '',
+  source_at BIGINT NOT NULL DEFAULT 0,
+  seen_at BIGINT NOT NULL DEFAULT 0,
+  expires_at BIGINT NOT NULL DEFAULT 0,
+  PRIMARY KEY (contact_id, topic, channel)
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS dirty (
+  contact_id BIGINT NOT NULL,
+  lane BIGINT NOT NULL DEFAULT 0,
+  generation BIGINT NOT NULL DEFAULT 0,
+  source_at BIGINT NOT NULL DEFAULT 0,
+  marked_at BIGINT NOT NULL DEFAULT 0,
+  cause VARCHAR(16) NOT NULL DEFAULT '',
+  PRIMARY KEY (contact_id),
+  KEY dirty_lane_marked_at (lane, marked_at)
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;

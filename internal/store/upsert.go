@@ -1,0 +1,105 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jmoiron/sqlx"
+)
+
+// chunks are the fixed row counts of multi-row statements: few shapes, so each is prepared once and cached.
+// SQLite allows 32766 parameters a statement, so 128 rows leave room for 255 columns.
+func chunks() []int { return []int{128, 16, 1} }
+
+// Upsert writes rows into a table with exactly one unique key (keys) through cached prepared statements.
+// Rows of the same call must differ in their key.
+func (tx *Tx) Upsert(ctx context.Context, table string, keys, cols []string, rows [][]any) error {
+	return tx.bulk(ctx, len(cols), rows, func(n int) string { return tx.db.dialect.UpsertSQL(table, keys, cols, n) })
+}
+
+// Insert writes new rows; a violated unique key is an error (Dialect.Duplicate tells).
+func (tx *Tx) Insert(ctx context.Context, table string, cols []string, rows [][]any) error {
+	return tx.bulk(ctx, len(cols), rows, func(n int) string { return insertSQL(table, cols, n) })
+}
+
+func (tx *Tx) bulk(ctx context.Context, width int, rows [][]any, text func(rows int) string) error {
+	for _, n := range chunks() {
+		if len(rows) < n {
+			continue
+		}
+		stmt, err := tx.prepared(ctx, text(n))
+		if err != nil {
+			return err
+		}
+		for ; len(rows) >= n; rows = rows[n:] {
+			args := make([]any, 0, n*width)
+			for _, r := range rows[:n] {
+				if len(r) != width {
+					return fmt.Errorf("writing rows: %d values for %d columns", len(r), width)
+				}
+				args = append(args, r...)
+			}
+			if _, err := stmt.ExecContext(ctx, args...); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func insertSQL(table string, cols []string, rows int) string {
+	one, head := "(", "INSERT INTO "+table+"("
+	for i, c := range cols {
+		if i > 0 {
+			one, head = one+",", head+","
+		}
+		one, head = one+"?", head+c
+	}
+	one += ")"
+	text := head + ") VALUES " + one
+	for range rows - 1 {
+		text += "," + one
+	}
+	return text
+}
+
+// prepared gives the statement bound to this transaction; it is prepared once per DB.
+func (tx *Tx) prepared(ctx context.Context, text string) (*sqlx.Stmt, error) {
+	if s, ok := tx.db.stmts.Load(text); ok {
+		return tx.StmtxContext(ctx, s.(*sqlx.Stmt)), nil
+	}
+	if tx.db.dialect == SQLite { // its only writing connection is in use by this transaction: the next one will find it ready
+		tx.db.wanted = append(tx.db.wanted, text)
+		return tx.PreparexContext(ctx, text)
+	}
+	s, err := tx.db.writers.PreparexContext(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	if prior, raced := tx.db.stmts.LoadOrStore(text, s); raced {
+		if err := s.Close(); err != nil {
+			return nil, err
+		}
+		s = prior.(*sqlx.Stmt)
+	}
+	return tx.StmtxContext(ctx, s), nil
+}
+
+// prepareWanted prepares on SQLite's one writing connection, between transactions, what the last one missed.
+func (db *DB) prepareWanted(ctx context.Context) error {
+	for _, text := range db.wanted {
+		if _, ok := db.stmts.Load(text); ok {
+			continue
+		}
+		s, err := db.writers.PreparexContext(ctx, text)
+		if err != nil {
+			return err
+		}
+		db.stmts.Store(text, s)
+	}
+	db.wanted = nil
+	return nil
+}
+
+// In expands slices in args for "IN (?)" and returns the text and arguments.
+func In(query string, args ...any) (string, []any, error) { return sqlx.In(query, args...) }
