@@ -170,3 +170,12 @@ func LaneLease(lane int) string { return fmt.Sprintf("lane:%d", lane) }
 
 // ShopLease names the lease of one shop.
 func ShopLease(shopID int64) string { return fmt.Sprintf("shop:%d", shopID) }
+
+// ExpireAll lets every lease go, whoever holds it. Only for the process that holds the SQLite file's lock: it
+// knows that every other owner is dead and need not wait for their leases to run out.
+func (l *Leases) ExpireAll(ctx context.Context) error {
+	return l.db.Write(ctx, "store.expire", func(tx *Tx) error {
+		_, err := tx.ExecContext(ctx, "UPDATE leases SET until_ms=0 WHERE owner<>?", l.owner)
+		return err
+	})
+}
