@@ -97,6 +97,7 @@ type Renderer interface {
 type Sender struct {
 	FromEmail, FromName, ReplyTo, PostalAddress string
 	Provider                                    Provider
+	Cap                                         Cap // marketing mails per contact; the zero Cap bounds nothing
 }
 
 // laneKinds: marketing needs consent and carries unsubscribe; transactional passes without, and carries no marketing.

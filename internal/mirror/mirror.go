@@ -43,7 +43,9 @@ type Shop struct {
 	Zone         string
 	Currency     string
 	Locale       string
+	Basis        string      // consent basis: opt_in | soft_opt_in | implied; the mailer's gate reads it
 	SkewMS       int64       `db:"skew_ms"` // shop's clock minus ours
+	Basis        string      // consent basis: opt_in | soft_opt_in | implied
 	BackfilledAt crm.Instant `db:"backfilled_at"`
 	Fault        string      // one sentence, "" when all is well
 	FaultClass   string      `db:"fault_class"`
@@ -55,6 +57,7 @@ type Stream struct {
 	ShopID       int64 `db:"shop_id"`
 	Stream       string
 	Kind         crm.Kind
+	Mode         connectors.Mode // the gate waits for delta (and "") streams only
 	Cursor       []byte      `db:"cursor_at"`
 	BackfilledAt crm.Instant `db:"backfilled_at"` // end of the first complete run
 	RunStartedAt crm.Instant `db:"run_started_at"`

@@ -1,0 +1,79 @@
+package mailer
+
+import (
+	"context"
+	"strings"
+
+	"github.com/relance/relance/internal/store"
+)
+
+// selectIn is SelectContext with slices expanded for IN (?).
+func selectIn(ctx context.Context, q store.Queryer, dest any, query string, args ...any) error {
+	text, flat, err := store.In(query, args...)
+	if err != nil {
+		return err
+	}
+	return q.SelectContext(ctx, dest, text, flat...)
+}
+
+// execIn is ExecContext with slices expanded for IN (?); it gives the number of rows matched.
+func execIn(ctx context.Context, tx *store.Tx, query string, args ...any) (int64, error) {
+	text, flat, err := store.In(query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return store.Matched(tx.ExecContext(ctx, text, flat...))
+}
+
+// cases builds "CASE id WHEN ? THEN ? … ELSE col END" for rows that each get their own value.
+type cases struct {
+	sets []string
+	args []any
+}
+
+func (c *cases) same(col string, value any) {
+	c.sets = append(c.sets, col+"=?")
+	c.args = append(c.args, value)
+}
+
+func (c *cases) each(col string, ids []int64, value func(i int) any) {
+	c.sets = append(c.sets, col+"=CASE id"+strings.Repeat(" WHEN ? THEN ?", len(ids))+" ELSE "+col+" END")
+	for i, id := range ids {
+		c.args = append(c.args, id, value(i))
+	}
+}
+
+func (c *cases) add(col string, by int64) {
+	c.sets = append(c.sets, col+"="+col+"+?")
+	c.args = append(c.args, by)
+}
+
+// caseChunk keeps the CASE lists short: their cost grows with the square of the rows.
+const caseChunk = 32
+
+// clip makes a text fit a column of n characters: a strict server would otherwise refuse the whole batch for one.
+func clip(s string, n int) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	if len(s) <= n {
+		return s
+	}
+	count := 0
+	for i := range s {
+		if count == n {
+			return s[:i]
+		}
+		count++
+	}
+	return s
+}
+
+func chunked[T any](all []T, n int, fn func([]T) error) error {
+	for len(all) > 0 {
+		k := min(n, len(all))
+		if err := fn(all[:k]); err != nil {
+			return err
+		}
+		all = all[k:]
+	}
+	return nil
+}

@@ -1,0 +1,156 @@
+package mailer
+
+import "slices"
+
+// State is where a send stands in the ledger. docs/campaigns.md shows the table of legal transitions.
+type State string
+
+const (
+	Ready    State = "ready"    // waiting for the gate
+	Deferred State = "deferred" // the gate or the provider said: later
+	Handing  State = "handing"  // committed before the POST: from here on it is never handed over again blindly
+	Accepted State = "accepted" // the provider has it
+	Refused  State = "refused"  // it was decided not to send it; Reason says why
+	Unknown  State = "unknown"  // it may have been sent; counted as sent, never repeated
+)
+
+// States lists every state, for metrics and docs.
+func States() []State { return []State{Ready, Deferred, Handing, Accepted, Refused, Unknown} }
+
+// legal is the table of transitions; there is no other way to change a state. Handing goes back to deferred only
+// when the provider definitely did not take the mail. A deferred send whose time has come is treated as ready.
+func legal(from, to State) bool {
+	switch from {
+	case "":
+		return to == Ready
+	case Ready, Deferred:
+		return to == Handing || to == Deferred || to == Refused
+	case Handing:
+		return to == Accepted || to == Refused || to == Unknown || to == Deferred
+	}
+	return false
+}
+
+// Terminal tells whether nothing follows any more.
+func (s State) Terminal() bool { return s == Accepted || s == Refused || s == Unknown }
+
+// Reason is why a send was deferred or refused, or is unknown: a closed set.
+type Reason string
+
+const (
+	NoReason Reason = ""
+
+	// deferred
+	WaitingForShop   Reason = "waiting_for_shop"
+	Paused           Reason = "campaign_paused"
+	NoSender         Reason = "no_sender"
+	NoPublicURL      Reason = "no_public_url"
+	NoPostalAddress  Reason = "no_postal_address"
+	SegmentUnknown   Reason = "segment_unknown"
+	Capped           Reason = "capped"
+	Quiet            Reason = "quiet_hours"
+	ClockSkew        Reason = "clock_skew"
+	ProviderBusy     Reason = "provider_busy"
+	ProviderDown     Reason = "provider_down"
+	ProviderRefusing Reason = "provider_refusing"
+	Late             Reason = "late"
+
+	// refused
+	ShopUnreachable  Reason = "shop_unreachable"
+	StepRemoved      Reason = "step_removed"
+	ContactGone      Reason = "contact_gone"
+	NoAddress        Reason = "no_address"
+	LeftSegment      Reason = "left_segment"
+	CartClosed       Reason = "cart_closed"
+	Bought           Reason = "bought"
+	Suppressed       Reason = "suppressed"
+	ConsentMissing   Reason = "consent_missing"
+	ConsentPending   Reason = "consent_pending"
+	ConsentWithdrawn Reason = "consent_withdrawn"
+	ConsentExpired   Reason = "consent_expired"
+	Stale            Reason = "stale"
+	HeldOut          Reason = "holdout"
+	Unrendered       Reason = "render"
+	Rejected         Reason = "rejected"
+	TooManyAttempts  Reason = "attempts"
+
+	// unknown
+	Crashed  Reason = "crashed"
+	NoAnswer Reason = "no_answer"
+)
+
+// reasonText is one reason for people. exits: the contact leaves the campaign, not only this step.
+type reasonText struct {
+	reason   Reason
+	states   []State
+	exits    bool
+	sentence string
+}
+
+func reasonTable() []reasonText {
+	later, no, maybe := []State{Deferred}, []State{Refused}, []State{Unknown}
+	return []reasonText{
+		{WaitingForShop, later, false, "the shop is being read first, so that nobody is mailed about what they have just bought"},
+		{Paused, later, false, "the campaign is paused"},
+		{NoSender, later, false, "the audience has no sender with a provider: add it to relance.yaml"},
+		{NoPublicURL, later, false, "marketing needs a public https address for the unsubscribe link: set public_url in relance.yaml"},
+		{NoPostalAddress, later, false, "marketing needs the sender's postal address: set it in relance.yaml"},
+		{SegmentUnknown, later, false, "the segment of the trigger cannot be evaluated"},
+		{Capped, later, false, "the contact has had as many mails as the sender's cap allows"},
+		{Quiet, later, false, "it is night where the contact lives"},
+		{ClockSkew, later, false, "the clocks of the shop and of this machine differ by more than 5 minutes: mend the clock"},
+		{ProviderBusy, later, false, "the provider asked to wait"},
+		{ProviderDown, later, false, "the provider could not be reached; nothing was sent"},
+		{ProviderRefusing, later, false, "the provider refuses our key or sender: check them; nothing was sent"},
+		{Late, later, false, "the process was held up before the mail left; nothing was sent"},
+		{ShopUnreachable, no, false, "the shop could not be read in time"},
+		{StepRemoved, no, true, "the step is no longer part of the campaign"},
+		{ContactGone, no, true, "the contact is no longer there"},
+		{NoAddress, no, true, "the contact has no usable e-mail address"},
+		{LeftSegment, no, true, "the contact has left the segment"},
+		{CartClosed, no, true, "the cart is no longer open"},
+		{Bought, no, true, "the contact has ordered since the cart was begun"},
+		{Suppressed, no, true, "an address of the contact is suppressed: unsubscribed, bounced or erased"},
+		{ConsentMissing, no, false, "the contact has not agreed to marketing"},
+		{ConsentPending, no, false, "the contact has not confirmed yet"},
+		{ConsentWithdrawn, no, true, "the contact has withdrawn consent"},
+		{ConsentExpired, no, false, "the consent has expired"},
+		{Stale, no, false, "it is too late for this mail (not_after)"},
+		{HeldOut, no, true, "the contact belongs to the group that gets nothing, for comparison"},
+		{Unrendered, no, false, "the template could not be filled in"},
+		{Rejected, no, false, "the provider refused this mail"},
+		{TooManyAttempts, no, false, "the provider could not be reached for too long"},
+		{Crashed, maybe, false, "the process ended while the mail was being handed over: it may have been sent, so it is not repeated"},
+		{NoAnswer, maybe, false, "the provider gave no clear answer: it may have been sent, so it is not repeated"},
+	}
+}
+
+// Reasons lists every reason that goes with a state, in the order of the docs.
+func Reasons(s State) []Reason {
+	var rs []Reason
+	for _, t := range reasonTable() {
+		if slices.Contains(t.states, s) {
+			rs = append(rs, t.reason)
+		}
+	}
+	return rs
+}
+
+// Sentence says a reason for people; "" for no reason.
+func (r Reason) Sentence() string {
+	for _, t := range reasonTable() {
+		if t.reason == r {
+			return t.sentence
+		}
+	}
+	return string(r)
+}
+
+func (r Reason) exits() bool {
+	for _, t := range reasonTable() {
+		if t.reason == r {
+			return t.exits
+		}
+	}
+	return false
+}
