@@ -2,9 +2,9 @@ package crm
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/shopspring/decimal"
-	"golang.org/x/text/currency"
 )
 
 // Money is an amount in the minor units of its ISO currency: 12.34 EUR is {1234, "EUR"}, 993 JPY is {993, "JPY"}.
@@ -13,14 +13,19 @@ type Money struct {
 	Currency string `json:"currency"`
 }
 
-// Exponent is the number of decimals of an ISO currency; 2 for a code that is not known.
+// Exponent is the number of decimals of a currency by ISO 4217; 2 for a code that is not known. (The tables of
+// golang.org/x/text follow CLDR, which rounds COP, PKR, RSD, IQD and some forty others to whole units for display:
+// a shop's centimes would be lost.)
 func Exponent(code string) int32 {
-	u, err := currency.ParseISO(code)
-	if err != nil {
-		return 2
+	switch strings.ToUpper(code) {
+	case "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF":
+		return 0
+	case "BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND":
+		return 3
+	case "CLF", "UYW":
+		return 4
 	}
-	scale, _ := currency.Standard.Rounding(u)
-	return int32(scale)
+	return 2
 }
 
 // ParseMinor reads a decimal string ("253.64", "-14.97", "993.56", "") as minor units of the currency,

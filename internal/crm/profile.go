@@ -31,10 +31,15 @@ type Contact struct {
 	Birthday     string
 }
 
-// Location loads the contact's zone; UTC when the name is not known to the tz database.
+// Location loads the contact's zone: an IANA name, or the fixed offset ("+02:00") of a shop that says no more. UTC when
+// it is neither.
 func (c Contact) Location() *time.Location {
 	if l, err := time.LoadLocation(c.Zone); err == nil {
 		return l
+	}
+	if t, err := time.Parse("-07:00", c.Zone); err == nil {
+		_, offset := t.Zone()
+		return time.FixedZone(c.Zone, offset)
 	}
 	return time.UTC
 }

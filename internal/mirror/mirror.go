@@ -45,7 +45,6 @@ type Shop struct {
 	Locale       string
 	Basis        string      // consent basis: opt_in | soft_opt_in | implied; the mailer's gate reads it
 	SkewMS       int64       `db:"skew_ms"` // shop's clock minus ours
-	Basis        string      // consent basis: opt_in | soft_opt_in | implied
 	BackfilledAt crm.Instant `db:"backfilled_at"`
 	Fault        string      // one sentence, "" when all is well
 	FaultClass   string      `db:"fault_class"`
@@ -58,14 +57,14 @@ type Stream struct {
 	Stream       string
 	Kind         crm.Kind
 	Mode         connectors.Mode // the gate waits for delta (and "") streams only
-	Cursor       []byte      `db:"cursor_at"`
-	BackfilledAt crm.Instant `db:"backfilled_at"` // end of the first complete run
-	RunStartedAt crm.Instant `db:"run_started_at"`
-	RunDoneAt    crm.Instant `db:"run_done_at"` // end of the last complete run; ≥ RunStartedAt when no run is under way
-	ReadAt       crm.Instant `db:"read_at"`     // START of the last complete run: what the gate calls fresh
-	WantedAt     crm.Instant `db:"wanted_at"`   // somebody needs a read started at or after this
-	NextAt       crm.Instant `db:"next_at"`
-	SourceCount  int64       `db:"source_count"` // as the shop said at the last complete run
+	Cursor       []byte          `db:"cursor_at"`
+	BackfilledAt crm.Instant     `db:"backfilled_at"` // end of the first complete run
+	RunStartedAt crm.Instant     `db:"run_started_at"`
+	RunDoneAt    crm.Instant     `db:"run_done_at"` // end of the last complete run; ≥ RunStartedAt when no run is under way
+	ReadAt       crm.Instant     `db:"read_at"`     // START of the last complete run: what the gate calls fresh
+	WantedAt     crm.Instant     `db:"wanted_at"`   // somebody needs a read started at or after this
+	NextAt       crm.Instant     `db:"next_at"`
+	SourceCount  int64           `db:"source_count"` // as the shop said at the last complete run
 	Attempts     int
 	Error        string
 }

@@ -65,8 +65,28 @@ func (d Dialect) UpsertSQL(table string, keys, cols []string, rows int) string {
 	return b.String()
 }
 
+// OnConflict begins the clause that updates an existing row; follow it with assignments that name the row's own columns
+// as table.column and the refused values through Refused.
+func (d Dialect) OnConflict(keys ...string) string {
+	if d == SQLite {
+		return " ON CONFLICT(" + strings.Join(keys, ",") + ") DO UPDATE SET "
+	}
+	return " ON DUPLICATE KEY UPDATE "
+}
+
+// Refused is the value that the INSERT wanted to give a column, within OnConflict.
+func (d Dialect) Refused(column string) string {
+	if d == SQLite {
+		return "excluded." + column
+	}
+	return "VALUES(" + column + ")"
+}
+
 // transient tells whether the same transaction may succeed when run again at once.
 func (d Dialect) transient(err error) bool {
+	if errors.Is(err, ErrAgain) {
+		return true
+	}
 	if d == SQLite {
 		switch sqliteCode(err) {
 		case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:

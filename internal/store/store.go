@@ -26,6 +26,10 @@ type Options struct {
 	MaxPages int
 }
 
+// ErrAgain is wrapped by a transaction's error when its whole body may succeed if run again at once, as when another
+// process inserted the same unique key first. Write repeats it like a deadlock.
+var ErrAgain = errors.New("another process was first")
+
 // DB is an open database. Reads go to a pool; every write goes through Write, which repeats whole transactions.
 type DB struct {
 	dialect Dialect

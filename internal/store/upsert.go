@@ -22,6 +22,17 @@ func (tx *Tx) Insert(ctx context.Context, table string, cols []string, rows [][]
 	return tx.bulk(ctx, len(cols), rows, func(n int) string { return insertSQL(table, cols, n) })
 }
 
+// InsertOr writes rows with a clause after the values (Dialect.OnConflict…) for existing ones, on a table with
+// exactly one unique key. Rows of the same call must differ in their key.
+func (tx *Tx) InsertOr(ctx context.Context, table string, cols []string, clause string, rows [][]any) error {
+	return tx.bulk(ctx, len(cols), rows, func(n int) string { return insertSQL(table, cols, n) + clause })
+}
+
+// Prepared gives a statement of this transaction that is prepared once per DB: for texts from a small closed set.
+func (tx *Tx) Prepared(ctx context.Context, text string) (*sqlx.Stmt, error) {
+	return tx.prepared(ctx, text)
+}
+
 func (tx *Tx) bulk(ctx context.Context, width int, rows [][]any, text func(rows int) string) error {
 	for _, n := range chunks() {
 		if len(rows) < n {

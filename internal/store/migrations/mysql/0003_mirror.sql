@@ -128,7 +128,8 @@ CREATE TABLE IF NOT EXISTS order_lines (
   quantity BIGINT NOT NULL DEFAULT 0,
   total BIGINT NOT NULL DEFAULT 0,
   image_url VARCHAR(1000) NOT NULL DEFAULT '',
-  PRIMARY KEY (shop_id, order_id, line_id)
+  PRIMARY KEY (shop_id, order_id, line_id),
+  KEY order_lines_shop_id_product_id (shop_id, product_id)
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 CREATE TABLE IF NOT EXISTS refunds (
   shop_id BIGINT NOT NULL,
@@ -192,7 +193,8 @@ CREATE TABLE IF NOT EXISTS cart_lines (
   quantity BIGINT NOT NULL DEFAULT 0,
   total BIGINT NOT NULL DEFAULT 0,
   image_url VARCHAR(1000) NOT NULL DEFAULT '',
-  PRIMARY KEY (shop_id, cart_id, line_id)
+  PRIMARY KEY (shop_id, cart_id, line_id),
+  KEY cart_lines_shop_id_product_id (shop_id, product_id)
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 CREATE TABLE IF NOT EXISTS cart_versions (
   shop_id BIGINT NOT NULL,

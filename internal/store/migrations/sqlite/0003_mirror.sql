@@ -129,6 +129,7 @@ CREATE TABLE IF NOT EXISTS order_lines (
   image_url TEXT NOT NULL DEFAULT '',
   PRIMARY KEY (shop_id, order_id, line_id)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS order_lines_shop_id_product_id ON order_lines (shop_id, product_id);
 CREATE TABLE IF NOT EXISTS refunds (
   shop_id INTEGER NOT NULL,
   id TEXT NOT NULL,
@@ -193,6 +194,7 @@ CREATE TABLE IF NOT EXISTS cart_lines (
   image_url TEXT NOT NULL DEFAULT '',
   PRIMARY KEY (shop_id, cart_id, line_id)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS cart_lines_shop_id_product_id ON cart_lines (shop_id, product_id);
 CREATE TABLE IF NOT EXISTS cart_versions (
   shop_id INTEGER NOT NULL,
   cart_id TEXT NOT NULL,

@@ -1,0 +1,79 @@
+package mirror
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/relance/relance/internal/crm"
+)
+
+// tableOf is the table of a kind's records.
+func tableOf(kind crm.Kind) string {
+	switch kind {
+	case crm.KindCustomer:
+		return "customers"
+	case crm.KindOrder:
+		return "orders"
+	case crm.KindRefund:
+		return "refunds"
+	case crm.KindCart:
+		return "carts"
+	case crm.KindProduct:
+		return "products"
+	case crm.KindCategory:
+		return "categories"
+	}
+	return ""
+}
+
+// Counts says per kind what the shop has, what is mirrored and what is quarantined. What the shop has is the sum over
+// the kind's reading streams (WooCommerce: orders of any status, and those in its bin); id lists are not counted again.
+func (m *Mirror) Counts(ctx context.Context, shopID int64) ([]Count, error) {
+	source, err := m.countBy(ctx, "SELECT kind, SUM(source_count) FROM streams WHERE shop_id=? AND mode<>'ids' GROUP BY kind", shopID)
+	if err != nil {
+		return nil, err
+	}
+	bad, err := m.countBy(ctx, "SELECT kind, COUNT(*) FROM quarantine WHERE shop_id=? GROUP BY kind", shopID)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Count, 0, len(crm.Kinds()))
+	for _, kind := range crm.Kinds() {
+		c := Count{Kind: kind, Source: source[kind], Quarantined: bad[kind]}
+		if err := m.db.Read().GetContext(ctx, &c.Mirrored, "SELECT COUNT(*) FROM "+tableOf(kind)+" WHERE shop_id=? AND gone_at=0", shopID); err != nil {
+			return nil, fmt.Errorf("counting what is mirrored: %w", err)
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
+
+func (m *Mirror) countBy(ctx context.Context, text string, shopID int64) (map[crm.Kind]int64, error) {
+	out := map[crm.Kind]int64{}
+	err := read(ctx, m.db.Read(), text, []any{shopID}, func(r *sqlx.Rows) error {
+		var kind crm.Kind
+		var n int64
+		err := r.Scan(&kind, &n)
+		out[kind] = n
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("counting what is mirrored: %w", err)
+	}
+	return out, nil
+}
+
+// LiveIDs pages through the ids of a kind that are not gone, in the order of the id text (by bytes).
+func (m *Mirror) LiveIDs(ctx context.Context, shopID int64, kind crm.Kind, after string, limit int) ([]string, error) {
+	table := tableOf(kind)
+	if table == "" {
+		return nil, fmt.Errorf("listing ids: %q is no kind", kind)
+	}
+	var ids []string
+	if err := m.db.Read().SelectContext(ctx, &ids, "SELECT id FROM "+table+" WHERE shop_id=? AND id>? AND gone_at=0 ORDER BY id LIMIT ?", shopID, after, limit); err != nil {
+		return nil, fmt.Errorf("listing ids: %w", err)
+	}
+	return ids, nil
+}

@@ -1,0 +1,76 @@
+package mirror
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/relance/relance/internal/crm"
+	"github.com/relance/relance/internal/store"
+)
+
+// Streams gives the stored positions of a shop.
+func (m *Mirror) Streams(ctx context.Context, shopID int64) ([]Stream, error) {
+	var out []Stream
+	if err := m.db.Read().SelectContext(ctx, &out, `SELECT shop_id, stream, kind, mode, cursor_at, backfilled_at, run_started_at, run_done_at, read_at,
+ wanted_at, next_at, source_count, attempts, error FROM streams WHERE shop_id=? ORDER BY stream`, shopID); err != nil {
+		return nil, fmt.Errorf("reading stream positions: %w", err)
+	}
+	return out, nil
+}
+
+// SaveStream writes one position. WantedAt is not written: it belongs to those who ask (RequestRead), and an engine that
+// read it earlier must not take a newer wish back.
+func (m *Mirror) SaveStream(ctx context.Context, tx *store.Tx, s Stream) error {
+	cols := []string{
+		"shop_id", "stream", "kind", "mode", "cursor_at", "backfilled_at", "run_started_at", "run_done_at",
+		"read_at", "next_at", "source_count", "attempts", "error",
+	}
+	row := []any{
+		s.ShopID, s.Stream, string(s.Kind), string(s.Mode), []byte(s.Cursor), s.BackfilledAt, s.RunStartedAt, s.RunDoneAt,
+		s.ReadAt, s.NextAt, s.SourceCount, s.Attempts, clip(s.Error, 1000),
+	}
+	if err := tx.Upsert(ctx, "streams", []string{"shop_id", "stream"}, cols, [][]any{row}); err != nil {
+		return fmt.Errorf("saving a stream's position: %w", err)
+	}
+	return nil
+}
+
+func kindNames(kinds []crm.Kind) []string {
+	out := make([]string, len(kinds))
+	for i, k := range kinds {
+		out[i] = string(k)
+	}
+	return out
+}
+
+// RequestRead asks that every delta stream of the kinds be read again, by a run started at or after at.
+// The gate calls it before a mail; the shop's engine sees it as Stream.WantedAt.
+func (m *Mirror) RequestRead(ctx context.Context, tx *store.Tx, shopID int64, kinds []crm.Kind, at crm.Instant) error {
+	text, args, err := store.In("UPDATE streams SET wanted_at=? WHERE shop_id=? AND kind IN (?) AND mode IN ('delta','') AND wanted_at<?",
+		at, shopID, kindNames(kinds), at)
+	if err == nil {
+		_, err = tx.ExecContext(ctx, text, args...)
+	}
+	if err != nil {
+		return fmt.Errorf("asking for a read: %w", err)
+	}
+	return nil
+}
+
+// ReadSince tells whether every delta stream of the kinds has completed a run that started at or after since. A kind
+// without a stream of its own (WooCommerce's carts come with its orders) asks for nothing; no stream at all is false.
+func (m *Mirror) ReadSince(ctx context.Context, q store.Queryer, shopID int64, kinds []crm.Kind, since crm.Instant) (bool, error) {
+	text, args, err := store.In("SELECT COUNT(*) AS streams, COALESCE(MIN(read_at),0) AS oldest FROM streams WHERE shop_id=? AND kind IN (?) AND mode IN ('delta','')",
+		shopID, kindNames(kinds))
+	if err != nil {
+		return false, fmt.Errorf("asking how fresh a shop is: %w", err)
+	}
+	var row struct {
+		Streams int
+		Oldest  crm.Instant
+	}
+	if err := q.GetContext(ctx, &row, text, args...); err != nil {
+		return false, fmt.Errorf("asking how fresh a shop is: %w", err)
+	}
+	return row.Streams > 0 && row.Oldest >= since, nil
+}
