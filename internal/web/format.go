@@ -1,0 +1,100 @@
+package web
+
+import (
+	"fmt"
+	"html/template"
+	"strconv"
+	"strings"
+	"time"
+)
+
+func funcs() template.FuncMap {
+	return template.FuncMap{
+		"number": number, "span": span, "when": when, "iso": iso, "percent": percent, "tone": tone, "word": word, "place": place,
+	}
+}
+
+// number groups thousands with a narrow space: 12 345.
+func number(n int64) string {
+	if n < 0 {
+		return "?"
+	}
+	s := strconv.FormatInt(n, 10)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "\u202f" + s[i:]
+	}
+	return s
+}
+
+// span says seconds as a person would: "now", "42 s", "7 min", "3 h", "5 d".
+func span(seconds float64) string {
+	d := time.Duration(seconds * float64(time.Second))
+	switch {
+	case d < time.Second:
+		return "now"
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h", int(d.Hours()))
+	default:
+		return fmt.Sprintf("%d d", int(d.Hours()/24))
+	}
+}
+
+func when(t time.Time) string {
+	if t.IsZero() {
+		return "–"
+	}
+	return t.UTC().Format("2 Jan 2006, 15:04")
+}
+
+func iso(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+func percent(done, total int64) int64 {
+	if total <= 0 {
+		return 0
+	}
+	return min(100, done*100/total)
+}
+
+// tone is the colour of a state.
+func tone(state string) string {
+	switch state {
+	case "active", "armed", "accepted", "delivered", "ok":
+		return "good"
+	case "building", "ready", "deferred", "handing", "draft", "new", "waiting":
+		return "calm"
+	case "unknown", "paused", "bounced", "failed":
+		return "warn"
+	default:
+		return "plain"
+	}
+}
+
+// word is the name of a ledger state for people who never read the ledger's documentation.
+func word(state string) string {
+	switch state {
+	case "accepted":
+		return "sent"
+	case "handing":
+		return "being sent"
+	case "deferred":
+		return "waiting"
+	case "refused":
+		return "held back"
+	case "unknown":
+		return "outcome unknown"
+	default:
+		return state
+	}
+}
+
+// place is locale and country, said once when the one holds the other: "fr-FR", "en GB".
+func place(locale, country string) string {
+	if country == "" || strings.HasSuffix(locale, country) {
+		return locale
+	}
+	return strings.TrimSpace(locale + " " + country)
+}

@@ -1,0 +1,142 @@
+package web
+
+import "time"
+
+// Overview is everything that the page's first screen and /api/status show. cmd fills it from the rooms' readers; its
+// JSON is the same data, instants in RFC 3339 UTC, absent when not known. Texts hold no e-mail address and no secret.
+type Overview struct {
+	Version   string     `json:"version"`
+	Clock     Clock      `json:"clock"`
+	Sending   Sending    `json:"sending"`
+	Shops     []Shop     `json:"shops"`
+	Segments  []Segment  `json:"segments"`
+	Campaigns []Campaign `json:"campaigns"`
+	Contacts  int64      `json:"contacts"` // live ones
+	Mails     int64      `json:"mails"`    // captured, kept here
+	Work      Work       `json:"work"`
+}
+
+// Clock is business time. Speed is how many times faster than life it runs; 1 in production.
+type Clock struct {
+	Now   time.Time `json:"now"`
+	Speed int64     `json:"speed"`
+}
+
+// Sending says whether mail may leave; Reason is the sentence when it may not.
+type Sending struct {
+	On     bool   `json:"on"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// Shop is one shop. Fault is one sentence, "" when all is well.
+type Shop struct {
+	Name         string     `json:"name"`
+	Title        string     `json:"title,omitempty"`
+	Platform     string     `json:"platform"`
+	Address      string     `json:"address,omitempty"`
+	Fault        string     `json:"fault,omitempty"`
+	BackfilledAt time.Time  `json:"backfilled_at,omitzero"`
+	ReadAt       time.Time  `json:"read_at,omitzero"` // start of the last complete read of its slowest stream
+	LagSeconds   float64    `json:"lag_seconds"`      // business time since ReadAt, 0 when never read
+	Kinds        []Kind     `json:"kinds"`
+	Progress     []Progress `json:"progress,omitempty"` // streams whose backfill is under way
+}
+
+// Kind counts one kind of record: what the shop said it has, what is mirrored, what waits in quarantine.
+type Kind struct {
+	Kind        string `json:"kind"`   // plural: customers, orders, products
+	Source      int64  `json:"source"` // negative when the shop did not say
+	Mirrored    int64  `json:"mirrored"`
+	Quarantined int64  `json:"quarantined"`
+}
+
+// Progress of one stream's backfill; Total is 0 when the shop did not say.
+type Progress struct {
+	Stream string `json:"stream"`
+	Done   int64  `json:"done"`
+	Total  int64  `json:"total"`
+}
+
+// Segment is one segment: its size now, its state (active, building…) and how far a build is.
+type Segment struct {
+	ID         string `json:"id"`
+	Title      string `json:"title,omitempty"`
+	Size       int64  `json:"size"`
+	State      string `json:"state"`
+	BuildDone  int64  `json:"build_done,omitempty"`
+	BuildTotal int64  `json:"build_total,omitempty"`
+}
+
+// Campaign is one campaign: draft, armed or paused, since when, and its sends by state of the ledger.
+type Campaign struct {
+	ID      string      `json:"id"`
+	Title   string      `json:"title,omitempty"`
+	Segment string      `json:"segment,omitempty"`
+	State   string      `json:"state"`
+	Reason  string      `json:"reason,omitempty"` // why it is paused
+	ArmedAt time.Time   `json:"armed_at,omitzero"`
+	Sends   []SendCount `json:"sends"` // states in the order they are to be shown
+}
+
+// SendCount is how many sends of a campaign stand in a state.
+type SendCount struct {
+	State string `json:"state"`
+	Count int64  `json:"count"`
+}
+
+// Work is what has not been done yet.
+type Work struct {
+	Dirty            int64   `json:"dirty"` // contacts whose segments are to be looked at
+	WatermarkSeconds float64 `json:"watermark_lag_seconds"`
+	Unknown          int64   `json:"sends_unknown"` // outcome not known: never resent
+}
+
+// Contact is one contact as the page shows it: no name, no address.
+type Contact struct {
+	ID           string    `json:"id"` // opaque public id
+	Shop         string    `json:"shop,omitempty"`
+	Locale       string    `json:"locale,omitempty"`
+	Country      string    `json:"country,omitempty"`
+	Orders       int64     `json:"orders"`
+	LastOrderAt  time.Time `json:"last_order_at,omitzero"`
+	RegisteredAt time.Time `json:"registered_at,omitzero"`
+	Segments     []string  `json:"segments,omitempty"`
+}
+
+// ContactPage is a page of contacts, newest first; Next is "" on the last one.
+type ContactPage struct {
+	Total    int64     `json:"total"`
+	Contacts []Contact `json:"contacts"`
+	Next     string    `json:"next,omitempty"`
+}
+
+// MailLine is a captured mail in the list, newest first.
+type MailLine struct {
+	ID       string    `json:"id"`
+	Campaign string    `json:"campaign"`
+	Step     string    `json:"step,omitempty"`
+	To       string    `json:"to"` // as the outbox knows it: masked before it is shown in a list
+	Subject  string    `json:"subject"`
+	At       time.Time `json:"at"` // business time
+}
+
+// MailPage is a page of captured mails, newest first; Next is "" on the last one.
+type MailPage struct {
+	Mails []MailLine `json:"mails"`
+	Next  string     `json:"next,omitempty"`
+}
+
+// Mail is one captured mail whole.
+type Mail struct {
+	MailLine
+	From    string   `json:"from"`
+	Headers []Header `json:"headers"` // in the order of the message
+	HTML    string   `json:"html"`
+	Text    string   `json:"text"`
+}
+
+// Header is one header line of a mail.
+type Header struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
