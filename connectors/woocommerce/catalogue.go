@@ -1,0 +1,114 @@
+package woocommerce
+
+import (
+	"encoding/json"
+	"errors"
+	"html"
+
+	"github.com/relance/relance/internal/crm"
+)
+
+type term struct {
+	ID   ident `json:"id"`
+	Name text  `json:"name"`
+}
+
+type wireProduct struct {
+	ID          ident         `json:"id"`
+	ParentID    ident         `json:"parent_id"`
+	Name        text          `json:"name"`
+	SKU         text          `json:"sku"`
+	Type        text          `json:"type"`
+	Status      text          `json:"status"`
+	Permalink   text          `json:"permalink"`
+	Price       amount        `json:"price"`
+	ManageStock flag          `json:"manage_stock"`
+	Stock       *count        `json:"stock_quantity"`
+	StockStatus text          `json:"stock_status"`
+	Images      list[picture] `json:"images"`
+	Brands      list[term]    `json:"brands"`
+	Categories  list[term]    `json:"categories"`
+	Modified    stamp         `json:"date_modified_gmt"`
+}
+
+const (
+	typeVariation = "variation"
+	statusTrash   = "trash"
+)
+
+// product gives the facet of a product; its price is in the shop's currency, which no product names. One in the bin is
+// gone: it leaves the shop's lists, so reconciliation would ask for it for ever.
+func (n normaliser) product(raw []byte, currency string) (crm.Ref, []crm.Fact, error) {
+	var w wireProduct
+	if err := json.Unmarshal(raw, &w); err != nil {
+		return lostRef(crm.KindProduct, raw), nil, err
+	}
+	ref := crm.Ref{Kind: crm.KindProduct, ID: string(w.ID)}
+	if w.ID == "" {
+		return ref, nil, errors.New("a product without an id")
+	}
+	if w.Status == statusTrash {
+		return ref, []crm.Fact{goneProduct(ref.ID)}, nil
+	}
+	price, err := minor(currency, w.Price)
+	if err != nil {
+		return ref, nil, err
+	}
+	p := &crm.Product{
+		ParentID: string(w.ParentID), Name: string(w.Name), SKU: string(w.SKU), Type: string(w.Type), Status: string(w.Status),
+		URL: string(w.Permalink), Price: price, Currency: currency, InStock: w.StockStatus != "outofstock",
+		ModifiedAt: crm.Instant(w.Modified),
+	}
+	if w.ManageStock && w.Stock != nil {
+		stock := int64(*w.Stock)
+		p.Stock = &stock
+	}
+	if len(w.Images) > 0 {
+		p.ImageURL = string(w.Images[0].Src)
+	}
+	if len(w.Brands) > 0 {
+		p.Brand = html.UnescapeString(string(w.Brands[0].Name))
+	}
+	for _, c := range w.Categories {
+		p.Categories = append(p.Categories, string(c.ID))
+	}
+	return ref, []crm.Fact{{Ref: ref, Body: p}}, nil
+}
+
+func goneProduct(id string) crm.Fact {
+	return crm.Fact{Ref: crm.Ref{Kind: crm.KindProduct, ID: id}, Gone: true, Body: &crm.Product{}}
+}
+
+type wireCategory struct {
+	ID     ident `json:"id"`
+	Parent ident `json:"parent"`
+	Name   text  `json:"name"`
+	Slug   text  `json:"slug"`
+}
+
+func (n normaliser) category(raw []byte) (crm.Ref, []crm.Fact, error) {
+	var w wireCategory
+	if err := json.Unmarshal(raw, &w); err != nil {
+		return lostRef(crm.KindCategory, raw), nil, err
+	}
+	ref := crm.Ref{Kind: crm.KindCategory, ID: string(w.ID)}
+	if w.ID == "" {
+		return ref, nil, errors.New("a category without an id")
+	}
+	return ref, []crm.Fact{{Ref: ref, Body: &crm.Category{
+		ParentID: string(w.Parent), Name: html.UnescapeString(string(w.Name)), Slug: string(w.Slug),
+	}}}, nil
+}
+
+func goneCategory(id string) []crm.Fact {
+	return []crm.Fact{{Ref: crm.Ref{Kind: crm.KindCategory, ID: id}, Gone: true, Body: &crm.Category{}}}
+}
+
+// lostRef finds at least the id of a body that cannot be read as a whole.
+func lostRef(kind crm.Kind, raw []byte) crm.Ref {
+	var w struct {
+		ID ident `json:"id"`
+	}
+	_ = json.Unmarshal(raw, &w) // what cannot be read stays ""
+	return crm.Ref{Kind: kind, ID: string(w.ID)}
+}

@@ -1,0 +1,145 @@
+package woocommerce
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/relance/relance/internal/fault"
+)
+
+// refused is an answer that is no record: decided by status and code alone, because shops translate the messages.
+type refused struct {
+	status int
+	code   string
+}
+
+func (r *refused) Error() string {
+	if r.code == "" {
+		return fmt.Sprintf("the shop answered %d", r.status)
+	}
+	return fmt.Sprintf("the shop answered %d %s", r.status, r.code)
+}
+
+const (
+	hintPermalinks = "The shop's permalinks are \"Plain\" or something stands before its API: choose any other form under Settings → Permalinks, " +
+		"switch off maintenance and bot-protection pages for /wp-json/, and give the shop's final address (https, with or without www)."
+	hintKey = "The shop does not know the consumer key, or did not see it: create a new key under WooCommerce → Settings → Advanced → REST API. " +
+		"If the key is right, the proxy before the shop does not tell WordPress about https, or the server strips the Authorization header."
+	hintSecret = "The consumer secret does not belong to the key, or the key has no read permission: create a key with Read permission and copy both parts again."
+	hintRole   = "The user to whom the key belongs has lost the right to read this: create the key under an administrator."
+	hintRoute  = "There is no WooCommerce API wc/v3 at this address: check url, and that WooCommerce 3.5 or newer is active."
+	hintWall   = "A firewall or security plug-in refuses /wp-json/: let the address of this machine through."
+	hintParam  = "This shop's WooCommerce refuses a question that Relance asks: update WooCommerce, switch off extensions that change its REST API, or report it."
+	hintTLS    = "The shop's certificate cannot be verified: renew it, correct the host in url, or name the private authority in ca_file."
+	hintHost   = "There is no such host: correct url in the shop's file."
+)
+
+const (
+	throttleDefault = 30 * time.Second
+	throttleCap     = 10 * time.Minute
+)
+
+// refusal classifies everything but a 200 with JSON; nil for that.
+func refusal(op string, resp *http.Response, body []byte) error {
+	status, html := resp.StatusCode, isHTML(resp.Header, body)
+	r := &refused{status: status}
+	if !html {
+		r.code = errorCode(body)
+	}
+	f := &fault.Error{Class: fault.Operator, Op: op, Err: r}
+	switch {
+	case status == http.StatusOK && !html:
+		return nil
+	case status == http.StatusOK:
+		f.Err = errors.New("the shop answered with a web page instead of data")
+		f.Hint = hintPermalinks
+	case status >= 300 && status < 400:
+		f.Err = fmt.Errorf("the shop redirects (%d), which is not followed with a key", status)
+		f.Hint = hintPermalinks
+	case status == http.StatusTooManyRequests,
+		status == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") != "":
+		f.Class, f.After = fault.Throttled, retryAfter(resp.Header)
+	case status >= 500 && status != http.StatusNotImplemented, status == http.StatusRequestTimeout, status < 300:
+		f.Class = fault.Retry
+	default:
+		f.Hint = hintFor(r, html)
+	}
+	return f
+}
+
+func hintFor(r *refused, html bool) string {
+	switch {
+	case r.code == "rest_no_route", r.status == http.StatusNotFound && r.code == "":
+		return hintRoute
+	case html:
+		return hintWall
+	case r.code == "woocommerce_rest_authentication_error", r.code == "woocommerce_rest_authentication_missing_parameter":
+		return hintSecret
+	case r.status == http.StatusUnauthorized:
+		return hintKey
+	case r.status == http.StatusForbidden && strings.HasPrefix(r.code, "woocommerce_rest_"):
+		return hintRole
+	case r.status == http.StatusForbidden:
+		return hintWall
+	}
+	return hintParam
+}
+
+// errorCode is WordPress's code, if the body is one of its errors and the code looks like one.
+func errorCode(body []byte) string {
+	var w struct {
+		Code text `json:"code"`
+	}
+	if json.Unmarshal(body, &w) != nil || len(w.Code) > 64 ||
+		strings.Trim(string(w.Code), "abcdefghijklmnopqrstuvwxyz0123456789_-") != "" {
+		return ""
+	}
+	return string(w.Code)
+}
+
+// notThere tells whether the error says that one record does not exist (and not that the whole route is missing).
+func notThere(err error) bool {
+	r, ok := errors.AsType[*refused](err)
+	return ok && r.status == http.StatusNotFound && r.code != "" && r.code != "rest_no_route"
+}
+
+// retryAfter reads seconds or a date (against the shop's own clock), never longer than the cap.
+func retryAfter(h http.Header) time.Duration {
+	v := strings.TrimSpace(h.Get("Retry-After"))
+	if n, err := strconv.ParseInt(v, 10, 32); err == nil && n >= 0 {
+		return min(time.Duration(n)*time.Second, throttleCap)
+	}
+	at, err := http.ParseTime(v)
+	now, err2 := http.ParseTime(h.Get("Date"))
+	if err != nil || err2 != nil {
+		return throttleDefault
+	}
+	return min(max(at.Sub(now), 0), throttleCap)
+}
+
+// networkFault drops the address from the error: url.Error quotes the whole query.
+func networkFault(ctx context.Context, op string, err error) error {
+	if ctx.Err() != nil {
+		return fault.New(fault.Retry, op, ctx.Err())
+	}
+	if ue, ok := errors.AsType[*url.Error](err); ok {
+		err = ue.Err
+	}
+	f := fault.New(fault.Retry, op, err)
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		f.Class, f.Hint = fault.Operator, hintTLS
+	}
+	if de, ok := errors.AsType[*net.DNSError](err); ok && de.IsNotFound {
+		f.Class, f.Hint = fault.Operator, hintHost
+	}
+	return f
+}

@@ -1,0 +1,185 @@
+package woocommerce
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/relance/relance/connectors"
+	"github.com/relance/relance/internal/fault"
+)
+
+const maxSkew = 5 * time.Minute
+
+// prober collects findings.
+type prober struct {
+	*Source
+	connectors.ProbeResult
+}
+
+func (p *prober) found(what, text string) {
+	p.Findings = append(p.Findings, connectors.Finding{What: what, OK: true, Text: text})
+}
+
+func (p *prober) wrong(what, text, mend string) {
+	p.Findings = append(p.Findings, connectors.Finding{What: what, Text: text, Mend: mend})
+}
+
+func (p *prober) failed(what string, err error) {
+	mend := fault.HintOf(err)
+	if mend == "" {
+		mend = "Try again in a moment; if it stays, look at the shop's own error log."
+	}
+	text := err.Error()
+	if f, ok := errors.AsType[*fault.Error](err); ok && f.Err != nil {
+		text = "The check failed: " + f.Err.Error() + "."
+	}
+	p.wrong(what, text, mend)
+}
+
+// Probe checks address, key, rights, version, currency and clock (connectors.Source). Its error repeats the finding that
+// ended it: without an address or a key there is nothing more to look at.
+func (s *Source) Probe(ctx context.Context) (connectors.ProbeResult, error) {
+	p := &prober{Source: s}
+	if err := p.index(ctx); err != nil {
+		return p.ProbeResult, err
+	}
+	if err := p.orders(ctx); err != nil {
+		return p.ProbeResult, err
+	}
+	p.customers(ctx)
+	p.version(ctx)
+	p.compareClocks()
+	return p.ProbeResult, nil
+}
+
+// index is answered without a key.
+func (p *prober) index(ctx context.Context) error {
+	const op = "read the index of the API"
+	a, err := p.client.fetch(ctx, op, "/wp-json/", url.Values{"_fields": {"name,home,gmt_offset,timezone_string,namespaces"}}, false)
+	if err != nil {
+		p.failed("address", err)
+		return err
+	}
+	var w struct {
+		Name       text       `json:"name"`
+		Offset     text       `json:"gmt_offset"`
+		Zone       text       `json:"timezone_string"`
+		Namespaces list[text] `json:"namespaces"`
+	}
+	if err := decode(op, a, &w); err != nil {
+		p.failed("address", err)
+		return err
+	}
+	p.Name, p.Zone, p.ShopTime = string(w.Name), zone(string(w.Zone), string(w.Offset)), a.date()
+	if !slices.Contains(w.Namespaces, "wc/v3") {
+		err := &fault.Error{Class: fault.Operator, Op: "woocommerce: " + op, Err: errors.New("WordPress answers, WooCommerce does not"), Hint: hintRoute}
+		p.failed("address", err)
+		return err
+	}
+	p.found("address", fmt.Sprintf("The shop %q answers.", p.Name))
+	p.found("time zone", "The shop lives in "+p.Zone+".")
+	return nil
+}
+
+// zone is the IANA name, or a fixed offset for shops that chose hours instead of a city.
+func zone(name, offset string) string {
+	if name != "" {
+		return name
+	}
+	hours, err := strconv.ParseFloat(offset, 64)
+	if err != nil {
+		return "+00:00"
+	}
+	sign, minutes := "+", int(math.Round(hours*60))
+	if minutes < 0 {
+		sign, minutes = "-", -minutes
+	}
+	return fmt.Sprintf("%s%02d:%02d", sign, minutes/60, minutes%60)
+}
+
+func (p *prober) orders(ctx context.Context) error {
+	a, err := p.client.get(ctx, "list orders", "orders", url.Values{"per_page": {"1"}, "status": {"any"}, "_fields": {"id"}})
+	if err != nil {
+		p.failed("key", err)
+		return err
+	}
+	p.found("key", fmt.Sprintf("The key reads orders; the shop has %d.", max(a.total(), 0)))
+	return nil
+}
+
+func (p *prober) customers(ctx context.Context) {
+	const op = "list customers"
+	a, err := p.client.get(ctx, op, "customers", url.Values{"per_page": {"1"}, "role": {"all"}})
+	if err != nil {
+		p.failed("customers", err)
+		return
+	}
+	var ws list[struct {
+		Meta json.RawMessage `json:"meta_data"`
+	}]
+	if err := decode(op, a, &ws); err != nil {
+		p.failed("customers", err)
+		return
+	}
+	if len(ws) > 0 && ws[0].Meta == nil {
+		p.wrong("customers", "The key belongs to a shop manager: customers come without their meta data, so opt-in flags, birthdays and attributes stay unknown.",
+			"Create the key (and the webhooks) under an administrator.")
+		return
+	}
+	p.found("customers", fmt.Sprintf("The key reads customers with their meta data; the shop has %d accounts.", max(a.total(), 0)))
+}
+
+// version is only a courtesy: a key may work without the right to see it.
+func (p *prober) version(ctx context.Context) {
+	const op = "read system status"
+	a, err := p.client.get(ctx, op, "system_status", url.Values{"_fields": {"environment.version,environment.wp_version,settings"}})
+	var w struct {
+		Environment struct {
+			Version text `json:"version"`
+			WP      text `json:"wp_version"`
+		} `json:"environment"`
+		Settings struct {
+			Currency text `json:"currency"`
+		} `json:"settings"`
+	}
+	if err == nil {
+		err = decode(op, a, &w)
+	}
+	if r, ok := errors.AsType[*refused](err); ok && (r.status == http.StatusForbidden || r.status == http.StatusUnauthorized) {
+		p.found("version", "The key may not see the shop's version.")
+	} else if err != nil {
+		p.failed("version", err)
+	} else {
+		p.Version, p.Currency = string(w.Environment.Version), string(w.Settings.Currency)
+		p.found("version", fmt.Sprintf("WooCommerce %s on WordPress %s.", w.Environment.Version, w.Environment.WP))
+	}
+	if p.Currency == "" {
+		p.Currency, err = p.shopCurrency(ctx, true)
+	}
+	if p.Currency == "" {
+		p.wrong("currency", "The shop does not tell its currency to this key.", "Create the key under an administrator.")
+		return
+	}
+	p.found("currency", "Prices are in "+p.Currency+".")
+}
+
+func (p *prober) compareClocks() {
+	if p.ShopTime.IsZero() {
+		p.wrong("clock", "The shop's answers carry no Date.", "Let the proxy before the shop pass the Date header on.")
+		return
+	}
+	skew := p.ShopTime.Sub(p.clock().UTC()).Truncate(time.Second)
+	if skew > maxSkew || skew < -maxSkew {
+		p.wrong("clock", fmt.Sprintf("The shop's clock is %s off this machine's.", skew), "Set both clocks by NTP.")
+		return
+	}
+	p.found("clock", "The clocks agree.")
+}

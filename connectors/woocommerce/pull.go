@@ -1,0 +1,221 @@
+package woocommerce
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/relance/relance/connectors"
+	"github.com/relance/relance/internal/crm"
+	"github.com/relance/relance/internal/fault"
+)
+
+// Pull reads the page of a stream after the cursor (connectors.Source). A page of fewer than 8 records may hold a few
+// more than asked for, see window.
+func (s *Source) Pull(ctx context.Context, stream string, after connectors.Cursor, size int) (connectors.Page, error) {
+	f, err := s.feed(stream)
+	if err != nil {
+		return connectors.Page{}, err
+	}
+	c := readCursor(after)
+	if c.Run != nil && c.Run.Phase >= len(f.sets) {
+		c.Run = nil
+	}
+	rows, err := s.nextRows(ctx, f, &c, size)
+	if err != nil {
+		return connectors.Page{}, err
+	}
+	page := connectors.Page{Total: c.Run.Total, ShopTime: rows.date}
+	if err := s.fill(ctx, f, c.Run, rows.fresh, &page); err != nil {
+		return connectors.Page{}, err
+	}
+	switch {
+	case !rows.end:
+		page.More = true
+	case c.Run.Phase+1 < len(f.sets):
+		c.Run.Phase, c.Run.Pos, c.Run.Last = c.Run.Phase+1, 0, 0
+		page.More = true
+	default:
+		c = c.next(f.Mode == connectors.ModeDelta)
+	}
+	page.Next = c.encode()
+	return page, nil
+}
+
+// rows is one answer of a list: what was not read before in this phase, and whether the set ends with it.
+type rows struct {
+	answer
+	fresh []json.RawMessage
+	end   bool
+	date  time.Time
+}
+
+// maxStepsBack bounds the search for the last row read; each step doubles.
+const maxStepsBack = 12
+
+// nextRows reads on, stepping back while rows have moved towards the front (see run), and moves the run's position.
+func (s *Source) nextRows(ctx context.Context, f feed, c *cursor, size int) (rows, error) {
+	begins := c.Run == nil
+	if begins {
+		c.Run = &run{}
+	}
+	r := c.Run
+	for step := 0; ; step++ {
+		perPage, number := window(r.Pos, size)
+		a, all, err := s.list(ctx, f, *c, perPage, number)
+		if err != nil {
+			return rows{}, err
+		}
+		if begins {
+			if err := s.begin(ctx, f, r, a); err != nil {
+				return rows{}, err
+			}
+			begins = false
+		}
+		first, at := int64(0), (number-1)*perPage
+		if len(all) > 0 {
+			first = idOf(all[0])
+		}
+		if at > 0 && (len(all) == 0 || first > r.Last) && step < maxStepsBack {
+			r.Pos = max(0, r.Pos-perPage<<step)
+			continue
+		}
+		return take(r, a, all, at, perPage), nil
+	}
+}
+
+// begin notes what only the first answer of a run can tell: the shop's clock before anything was read, and the size of
+// the set (later answers give 0 beyond the end).
+func (s *Source) begin(ctx context.Context, f feed, r *run, a answer) error {
+	start := a.date()
+	if start.IsZero() {
+		start = s.clock().UTC()
+	}
+	r.Start, r.Total = start.Format(wireTime), a.total()
+	for _, set := range f.sets[1:] {
+		t, err := s.client.get(ctx, "count "+f.Name, f.path, merged(set, url.Values{"per_page": {"1"}, "_fields": {"id"}}))
+		if err != nil {
+			return err
+		}
+		if r.Total < 0 || t.total() < 0 {
+			r.Total = -1
+			break
+		}
+		r.Total += t.total()
+	}
+	if f.Kind == crm.KindProduct && f.Mode != connectors.ModeIDs {
+		cur, err := s.shopCurrency(ctx, true)
+		r.Cur = cur
+		return err
+	}
+	return nil
+}
+
+// take keeps what is new and moves the position.
+func take(r *run, a answer, all []json.RawMessage, at, perPage int) rows {
+	out := rows{answer: a, date: a.date()}
+	last := r.Last
+	for _, raw := range all {
+		id := idOf(raw)
+		if id == 0 || id > r.Last {
+			out.fresh = append(out.fresh, raw)
+		}
+		last = max(last, id)
+	}
+	// A page can be short in the middle: WooCommerce leaves out what it cannot load.
+	total := a.total()
+	out.end = len(all) < perPage && (len(all) == 0 || total < 0 || at+perPage >= total)
+	r.Pos, r.Last = at+len(all), last
+	if len(out.fresh) == 0 && !out.end {
+		r.Pos = at + perPage
+	}
+	return out
+}
+
+func (s *Source) list(ctx context.Context, f feed, c cursor, perPage, number int) (answer, []json.RawMessage, error) {
+	op := "list " + f.Name
+	q := merged(f.sets[c.Run.Phase], url.Values{
+		"orderby": {"id"}, "order": {"asc"}, "per_page": {strconv.Itoa(perPage)}, "page": {strconv.Itoa(number)},
+	})
+	if f.Mode == connectors.ModeIDs {
+		q.Set("_fields", "id")
+	}
+	if f.Mode == connectors.ModeDelta && c.Since != "" {
+		// No suffix: a Z is read as local time by shops that keep orders (and by all that keep products) as posts.
+		q.Set("modified_after", c.Since)
+		q.Set("dates_are_gmt", "true")
+	}
+	a, err := s.client.get(ctx, op, f.path, q)
+	if err != nil {
+		return a, nil, err
+	}
+	var all list[json.RawMessage]
+	if err := decode(op, a, &all); err != nil {
+		return a, nil, err
+	}
+	if len(all) > perPage {
+		return a, nil, fault.New(fault.Retry, "woocommerce: "+op, errors.New("the shop ignores per_page"))
+	}
+	return a, all, nil
+}
+
+// fill normalises the rows into the page; one that cannot be understood is rejected alone.
+func (s *Source) fill(ctx context.Context, f feed, r *run, raws []json.RawMessage, page *connectors.Page) error {
+	if f.Mode == connectors.ModeIDs {
+		for _, raw := range raws {
+			if id := idOf(raw); id != 0 {
+				page.IDs = append(page.IDs, strconv.FormatInt(id, 10))
+			}
+		}
+		return nil
+	}
+	switch f.Kind {
+	case crm.KindRefund:
+		return s.fillRefunds(ctx, raws, page)
+	case crm.KindProduct:
+		add(page, raws, func(raw []byte) (crm.Ref, []crm.Fact, error) { return s.norm.product(raw, r.Cur) })
+	case crm.KindCustomer:
+		add(page, raws, s.norm.customer)
+	case crm.KindOrder:
+		add(page, raws, s.norm.order)
+	case crm.KindCategory:
+		add(page, raws, s.norm.category)
+	}
+	return nil
+}
+
+func add(page *connectors.Page, raws []json.RawMessage, normalise func([]byte) (crm.Ref, []crm.Fact, error)) {
+	for _, raw := range raws {
+		ref, facts, err := normalise(raw)
+		if err != nil {
+			page.Rejected = append(page.Rejected, connectors.Rejected{Ref: ref, Reason: reason(err), Raw: raw})
+			continue
+		}
+		page.Facts = append(page.Facts, facts...)
+		page.Raw = append(page.Raw, connectors.RawRecord{Ref: ref, Body: raw})
+	}
+}
+
+// idOf is the id of a row, 0 when it has none that can be read.
+func idOf(raw json.RawMessage) int64 {
+	var w struct {
+		ID ident `json:"id"`
+	}
+	if json.Unmarshal(raw, &w) != nil {
+		return 0
+	}
+	return w.ID.number()
+}
+
+func merged(a, b url.Values) url.Values {
+	out := url.Values{}
+	for _, v := range []url.Values{a, b} {
+		for k, vs := range v {
+			out[k] = vs
+		}
+	}
+	return out
+}

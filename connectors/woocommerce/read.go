@@ -1,0 +1,219 @@
+package woocommerce
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/relance/relance/connectors"
+	"github.com/relance/relance/internal/crm"
+	"github.com/relance/relance/internal/fault"
+)
+
+// Read re-reads one record (connectors.Source). What answers 404 is gone with all its facets. Reading an order reads
+// its refunds; reading a variation reads its product; a cart is the order of the same id.
+func (s *Source) Read(ctx context.Context, ref crm.Ref) (connectors.Page, error) {
+	page := connectors.Page{Total: -1}
+	if _, err := strconv.ParseUint(ref.ID, 10, 63); err != nil {
+		return page, fault.New(fault.Reject, "woocommerce: read record", errors.New("its id is not a number"))
+	}
+	if err := s.readInto(ctx, ref, &page); err != nil {
+		return connectors.Page{}, err
+	}
+	return page, nil
+}
+
+func (s *Source) readInto(ctx context.Context, ref crm.Ref, page *connectors.Page) error {
+	switch ref.Kind {
+	case crm.KindOrder, crm.KindCart:
+		return s.readOrder(ctx, ref.ID, page)
+	case crm.KindCustomer:
+		return s.readOne(ctx, "customers", ref.ID, goneCustomer, s.norm.customer, page)
+	case crm.KindCategory:
+		return s.readOne(ctx, "products/categories", ref.ID, goneCategory, s.norm.category, page)
+	case crm.KindProduct:
+		return s.readProduct(ctx, ref.ID, page)
+	case crm.KindRefund:
+		return s.readRefund(ctx, ref.ID, page)
+	}
+	return fault.New(fault.Reject, "woocommerce: read record", errors.New("its kind is not known"))
+}
+
+// single GETs one record; nil when it is not there.
+func (s *Source) single(ctx context.Context, path, id string, page *connectors.Page) (json.RawMessage, error) {
+	op := "read " + path
+	a, err := s.client.get(ctx, op, path+"/"+id, nil)
+	if notThere(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if page.ShopTime.IsZero() {
+		page.ShopTime = a.date()
+	}
+	var raw json.RawMessage
+	return raw, decode(op, a, &raw)
+}
+
+func (s *Source) readOne(ctx context.Context, path, id string, gone func(string) []crm.Fact,
+	normalise func([]byte) (crm.Ref, []crm.Fact, error), page *connectors.Page,
+) error {
+	raw, err := s.single(ctx, path, id, page)
+	switch {
+	case err != nil:
+		return err
+	case raw == nil:
+		page.Facts = append(page.Facts, gone(id)...)
+	default:
+		add(page, []json.RawMessage{raw}, normalise)
+	}
+	return nil
+}
+
+func (s *Source) readOrder(ctx context.Context, id string, page *connectors.Page) error {
+	raw, err := s.single(ctx, "orders", id, page)
+	if err != nil {
+		return err
+	}
+	if raw == nil {
+		page.Facts = append(page.Facts, goneOrder(id)...)
+		return nil
+	}
+	add(page, []json.RawMessage{raw}, s.norm.order)
+	w, o, err := s.norm.decodeOrder(raw)
+	if err != nil || len(w.InlineRefund) == 0 {
+		return nil // rejected above, or nothing more to read
+	}
+	const op = "read refunds of an order"
+	q := url.Values{"per_page": {strconv.Itoa(maxPage)}}
+	a, err := s.client.get(ctx, op, "orders/"+id+"/refunds", q)
+	if notThere(err) {
+		return nil // deleted between the two requests: the next hint or reconciliation sees it
+	}
+	if err != nil {
+		return err
+	}
+	var raws list[json.RawMessage]
+	if err := decode(op, a, &raws); err != nil {
+		return err
+	}
+	add(page, raws, func(raw []byte) (crm.Ref, []crm.Fact, error) { return s.norm.refund(raw, id, o.Currency) })
+	return nil
+}
+
+func (s *Source) readProduct(ctx context.Context, id string, page *connectors.Page) error {
+	raw, err := s.single(ctx, "products", id, page)
+	if err != nil {
+		return err
+	}
+	if parent := variationOf(raw); parent != "" {
+		if raw, err = s.single(ctx, "products", parent, page); err != nil {
+			return err
+		}
+		id = parent
+	}
+	if raw == nil {
+		page.Facts = append(page.Facts, goneProduct(id))
+		return nil
+	}
+	cur, err := s.shopCurrency(ctx, false)
+	if err != nil {
+		return err
+	}
+	add(page, []json.RawMessage{raw}, func(raw []byte) (crm.Ref, []crm.Fact, error) { return s.norm.product(raw, cur) })
+	return nil
+}
+
+// variationOf gives the product of a variation's body, "" for any other.
+func variationOf(raw json.RawMessage) string {
+	var w wireProduct
+	if raw == nil || json.Unmarshal(raw, &w) != nil || w.Type != typeVariation {
+		return ""
+	}
+	return string(w.ParentID)
+}
+
+// readRefund finds a refund in the list of all: there is no /refunds/{id}.
+func (s *Source) readRefund(ctx context.Context, id string, page *connectors.Page) error {
+	const op = "read refunds"
+	a, err := s.client.get(ctx, op, "refunds", url.Values{"include": {id}})
+	if err != nil {
+		return err
+	}
+	page.ShopTime = a.date()
+	var raws list[json.RawMessage]
+	if err := decode(op, a, &raws); err != nil {
+		return err
+	}
+	raws = slices.DeleteFunc(raws, func(raw json.RawMessage) bool { return strconv.FormatInt(idOf(raw), 10) != id })
+	if len(raws) == 0 {
+		page.Facts = append(page.Facts, goneRefund(id))
+		return nil
+	}
+	return s.fillRefunds(ctx, raws, page)
+}
+
+// fillRefunds looks up the currencies of the orders first: a refund names none.
+func (s *Source) fillRefunds(ctx context.Context, raws []json.RawMessage, page *connectors.Page) error {
+	var parents []string
+	for _, raw := range raws {
+		var w wireRefund
+		if json.Unmarshal(raw, &w) == nil && w.ParentID != "" && !slices.Contains(parents, string(w.ParentID)) {
+			parents = append(parents, string(w.ParentID))
+		}
+	}
+	currencies, err := s.currencies(ctx, parents)
+	if err != nil {
+		return err
+	}
+	for _, raw := range raws {
+		var w wireRefund
+		err := json.Unmarshal(raw, &w)
+		cur, known := currencies[string(w.ParentID)]
+		if err == nil && w.ID != "" && w.ParentID != "" && !known {
+			page.Facts = append(page.Facts, goneRefund(string(w.ID))) // its order was deleted meanwhile, and it with it
+			continue
+		}
+		add(page, []json.RawMessage{raw}, func(raw []byte) (crm.Ref, []crm.Fact, error) { return s.norm.refund(raw, "", cur) })
+	}
+	return nil
+}
+
+// currencies gives the currency per order, also of those in the bin.
+func (s *Source) currencies(ctx context.Context, orders []string) (map[string]string, error) {
+	const op = "read currencies of orders"
+	out := map[string]string{}
+	for _, status := range []string{"any", "trash"} {
+		var missing []string
+		for _, id := range orders {
+			if _, ok := out[id]; !ok {
+				missing = append(missing, id)
+			}
+		}
+		if len(missing) == 0 {
+			break
+		}
+		a, err := s.client.get(ctx, op, "orders", url.Values{
+			"include": {strings.Join(missing, ",")}, "status": {status}, "per_page": {strconv.Itoa(maxPage)}, "_fields": {"id,currency"},
+		})
+		if err != nil {
+			return nil, err
+		}
+		var ws list[struct {
+			ID       ident `json:"id"`
+			Currency text  `json:"currency"`
+		}]
+		if err := decode(op, a, &ws); err != nil {
+			return nil, err
+		}
+		for _, w := range ws {
+			out[string(w.ID)] = strings.ToUpper(string(w.Currency))
+		}
+	}
+	return out, nil
+}

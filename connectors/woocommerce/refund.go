@@ -1,0 +1,62 @@
+package woocommerce
+
+import (
+	"encoding/json"
+	"errors"
+
+	"github.com/relance/relance/internal/crm"
+)
+
+type wireRefund struct {
+	ID       ident      `json:"id"`
+	ParentID ident      `json:"parent_id"`
+	Amount   amount     `json:"amount"`
+	Reason   text       `json:"reason"`
+	Created  stamp      `json:"date_created_gmt"`
+	Lines    list[line] `json:"line_items"`
+}
+
+// refund gives the facet of a refund. The body names no currency: it is its order's, which the caller looked up;
+// orderID is for /orders/{id}/refunds, whose bodies name no parent.
+func (n normaliser) refund(raw []byte, orderID, currency string) (crm.Ref, []crm.Fact, error) {
+	var w wireRefund
+	if err := json.Unmarshal(raw, &w); err != nil {
+		return lostRef(crm.KindRefund, raw), nil, err
+	}
+	ref := crm.Ref{Kind: crm.KindRefund, ID: string(w.ID)}
+	if w.ParentID != "" {
+		orderID = string(w.ParentID)
+	}
+	if w.ID == "" || orderID == "" {
+		return ref, nil, errors.New("a refund without an id or an order")
+	}
+	sum, err := minor(currency, w.Amount)
+	if err != nil {
+		return ref, nil, err
+	}
+	r := &crm.Refund{OrderID: orderID, Amount: abs(sum), Currency: currency, Reason: string(w.Reason), At: crm.Instant(w.Created)}
+	if r.Lines, err = lines(w.Lines, currency); err != nil {
+		return ref, nil, err
+	}
+	for i := range r.Lines {
+		l := &r.Lines[i]
+		l.Quantity, l.Total = abs(l.Quantity), abs(l.Total)
+		for _, m := range w.Lines[i].Meta {
+			if m.Key == "_refunded_item_id" {
+				l.ID = scalar(m.Value)
+			}
+		}
+	}
+	return ref, []crm.Fact{{Ref: ref, Body: r}}, nil
+}
+
+func goneRefund(id string) crm.Fact {
+	return crm.Fact{Ref: crm.Ref{Kind: crm.KindRefund, ID: id}, Gone: true, Body: &crm.Refund{}}
+}
+
+func abs(n int64) int64 {
+	if n < 0 {
+		return -n
+	}
+	return n
+}
