@@ -1,0 +1,225 @@
+package render
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	htmltemplate "html/template"
+	"io/fs"
+	"regexp"
+	"slices"
+	"strings"
+	texttemplate "text/template"
+
+	"github.com/relance/relance/internal/fault"
+)
+
+const maxSource = 1 << 20 // bytes of one template file
+
+// Load reads the templates of a folder (sub-folders are not looked into): <name>.<locale>.subject and .html, and .txt,
+// which is derived from the html when it is missing. A file whose name begins with "_" is a partial: what it defines
+// is known to every template of its kind (_page.html to .html, _page.txt to .txt).
+//
+// Under them lie defaults: a template of which fsys has no file at all is taken from the first that has it, and a
+// partial likewise. names are the templates that must exist.
+//
+// The set holds the templates without a problem. Paths of problems read file:line:column, as far as known.
+func Load(fsys fs.FS, names []string, defaults ...fs.FS) (*Set, []fault.Problem) {
+	return load(defaultLimits(), append([]fs.FS{fsys}, defaults...), names)
+}
+
+func load(l limits, layers []fs.FS, names []string) (*Set, []fault.Problem) {
+	set := &Set{families: map[string]family{}, limits: l}
+	src := sources{partials: map[string]string{}, files: map[string]map[string]*files{}}
+	for _, fsys := range layers {
+		src.add(fsys)
+	}
+	for name, locales := range src.files {
+		for _, f := range locales {
+			v := src.parse(f)
+			if v == nil || !src.try(l, f, v) {
+				continue
+			}
+			if set.families[name] == nil {
+				set.families[name] = family{}
+			}
+			set.families[name][normalise(f.locale)] = v
+		}
+	}
+	for _, name := range names {
+		if _, ok := src.files[name]; !ok {
+			src.problem(name, "there is no such template", fmt.Sprintf("files %s.<locale>.subject and %s.<locale>.html", name, name))
+		}
+	}
+	slices.SortFunc(src.problems, func(a, b fault.Problem) int {
+		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Message, b.Message))
+	})
+	return set, slices.Compact(src.problems) // a mistake in a partial is found once per template
+}
+
+// files are the sources of one template in one locale, by extension; their names begin with base.
+type files struct {
+	base, locale string
+	src          map[string]string
+}
+
+// sources collects what the folders hold and what is wrong with it.
+type sources struct {
+	partials map[string]string            // file name → text
+	files    map[string]map[string]*files // name → normalised locale
+	problems []fault.Problem
+}
+
+func (s *sources) problem(path, message, want string) {
+	s.problems = append(s.problems, fault.Problem{Path: path, Message: message, Want: want})
+}
+
+func (s *sources) add(fsys fs.FS) {
+	if fsys == nil {
+		return
+	}
+	entries, err := fs.ReadDir(fsys, ".")
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	if err != nil {
+		s.problem(".", "the folder cannot be read: "+cause(err), "a readable folder")
+		return
+	}
+	fileName := regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9_-]*)\.([A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*)\.(subject|html|txt)$`)
+	upper := s.files // templates found in the layers above
+	found := map[string]map[string]*files{}
+	for _, e := range entries {
+		ext := e.Name()[strings.LastIndexByte(e.Name(), '.')+1:]
+		if e.IsDir() || (ext != "subject" && ext != "html" && ext != "txt") {
+			continue
+		}
+		if strings.HasPrefix(e.Name(), "_") {
+			if _, ok := s.partials[e.Name()]; !ok {
+				s.partials[e.Name()], _ = s.read(fsys, e.Name())
+			}
+			continue
+		}
+		m := fileName.FindStringSubmatch(e.Name())
+		if m == nil {
+			s.problem(e.Name(), "the file's name is not that of a template", "<name>.<locale>."+ext+", for example win_back.fr."+ext)
+			continue
+		}
+		if _, ok := upper[m[1]]; ok {
+			continue
+		}
+		s.file(fsys, found, m[1], m[2], m[3])
+	}
+	for name, locales := range found {
+		upper[name] = locales
+	}
+}
+
+func (s *sources) file(fsys fs.FS, found map[string]map[string]*files, name, locale, ext string) {
+	base := name + "." + locale
+	text, ok := s.read(fsys, base+"."+ext)
+	if !ok {
+		return
+	}
+	if found[name] == nil {
+		found[name] = map[string]*files{}
+	}
+	key := normalise(locale)
+	f := found[name][key]
+	if f == nil {
+		f = &files{base: base, locale: locale, src: map[string]string{}}
+		found[name][key] = f
+	}
+	if f.base != base {
+		s.problem(base+"."+ext, "the locale is spelt in two ways: "+f.locale+" and "+locale, f.base+"."+ext)
+		return
+	}
+	f.src[ext] = text
+}
+
+func (s *sources) read(fsys fs.FS, name string) (string, bool) {
+	b, err := fs.ReadFile(fsys, name)
+	switch {
+	case err != nil:
+		s.problem(name, "it cannot be read: "+cause(err), "a readable file")
+	case len(b) > maxSource:
+		s.problem(name, fmt.Sprintf("it has %d bytes", len(b)), fmt.Sprintf("at most %d", maxSource))
+	default:
+		return strings.TrimPrefix(string(b), "\ufeff"), true
+	}
+	return "", false
+}
+
+func cause(err error) string {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err.Error()
+	}
+	return err.Error()
+}
+
+// parse makes a variant of the files, or nil and problems.
+func (s *sources) parse(f *files) *variant {
+	ok := true
+	for _, ext := range []string{"subject", "html"} {
+		if _, there := f.src[ext]; !there {
+			ok = false
+			s.problem(f.base+"."+ext, "the file is missing", "a ."+ext+" beside the other files of "+f.base)
+		}
+	}
+	if !ok {
+		return nil
+	}
+	v := &variant{locale: f.locale}
+	var err [3]error
+	v.subject, err[0] = s.text(f, "subject")
+	v.html, err[1] = s.html(f)
+	if _, there := f.src["txt"]; there {
+		v.txt, err[2] = s.text(f, "txt")
+	}
+	for i, ext := range []string{"subject", "html", "txt"} {
+		if err[i] != nil {
+			ok = false
+			s.failed(f.base+"."+ext, err[i], "")
+		}
+	}
+	if !ok || !s.fields(v) {
+		return nil
+	}
+	return v
+}
+
+func (s *sources) text(f *files, ext string) (*texttemplate.Template, error) {
+	t := texttemplate.New(f.base + "." + ext).Option("missingkey=error").Funcs(funcs(f.locale))
+	for name, src := range s.partialsOf(ext) {
+		if _, err := t.New(name).Parse(src); err != nil {
+			return nil, err
+		}
+	}
+	return t.Parse(f.src[ext])
+}
+
+func (s *sources) html(f *files) (*htmltemplate.Template, error) {
+	t := htmltemplate.New(f.base + ".html").Option("missingkey=error").Funcs(funcs(f.locale))
+	for name, src := range s.partialsOf("html") {
+		if _, err := t.New(name).Parse(src); err != nil {
+			return nil, err
+		}
+	}
+	return t.Parse(f.src["html"])
+}
+
+// partialsOf gives them in the order of their names: a later definition replaces an earlier one.
+func (s *sources) partialsOf(ext string) func(yield func(string, string) bool) {
+	return func(yield func(string, string) bool) {
+		names := make([]string, 0, len(s.partials))
+		for n := range s.partials {
+			names = append(names, n)
+		}
+		slices.Sort(names)
+		for _, n := range names {
+			if strings.HasSuffix(n, "."+ext) && !yield(n, s.partials[n]) {
+				return
+			}
+		}
+	}
+}
