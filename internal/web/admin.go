@@ -92,21 +92,23 @@ func sentence(w http.ResponseWriter, status int, text string) {
 }
 
 func (a *admin) status(w http.ResponseWriter, r *http.Request) {
-	answerJSON(a, w, func() (Overview, error) { return a.o.Overview(r.Context()) })
+	answerJSON(r.Context(), a, w, a.o.Overview)
 }
 
 func (a *admin) apiContacts(w http.ResponseWriter, r *http.Request) {
-	answerJSON(a, w, func() (ContactPage, error) {
-		return a.o.Contacts(r.Context(), r.URL.Query().Get("after"), pageLines)
+	answerJSON(r.Context(), a, w, func(ctx context.Context) (ContactPage, error) {
+		return a.o.Contacts(ctx, r.URL.Query().Get("after"), pageLines)
 	})
 }
 
 func (a *admin) apiMails(w http.ResponseWriter, r *http.Request) {
-	answerJSON(a, w, func() (MailPage, error) { return a.mailPage(r.Context(), r.URL.Query().Get("after"), pageLines) })
+	answerJSON(r.Context(), a, w, func(ctx context.Context) (MailPage, error) {
+		return a.mailPage(ctx, r.URL.Query().Get("after"), pageLines)
+	})
 }
 
-func answerJSON[T any](a *admin, w http.ResponseWriter, read func() (T, error)) {
-	v, err := read()
+func answerJSON[T any](ctx context.Context, a *admin, w http.ResponseWriter, read func(context.Context) (T, error)) {
+	v, err := read(ctx)
 	status := http.StatusOK
 	var body any = v
 	if err != nil {

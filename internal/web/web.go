@@ -51,7 +51,9 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, grace time.Dura
 		log.Warn("requests cut at stop", zap.Duration("grace", grace))
 		err = srv.Close()
 	}
-	<-ended
+	if served := <-ended; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
 	return err
 }
 
