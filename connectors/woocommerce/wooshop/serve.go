@@ -1,0 +1,239 @@
+package wooshop
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const statusTrash = "trash"
+
+// ServeHTTP answers GETs of wc/v3 and of the index. Basic is taken over plain http too: the shop stands in for one
+// behind a proxy that ends TLS.
+func (s *Shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	s.requests++
+	hook := s.fault
+	s.mu.Unlock()
+	var f *Fault
+	if hook != nil {
+		f = hook(r)
+	}
+	a := s.answer(r)
+	if f != nil && f.apply(w, r, &a) {
+		return
+	}
+	a.write(w)
+}
+
+// reply is an answer before it is written.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+func (a reply) write(w http.ResponseWriter) {
+	for k, v := range a.header {
+		w.Header()[k] = v
+	}
+	w.WriteHeader(a.status)
+	_, _ = w.Write(a.body) // a reader that went away is not the shop's concern
+}
+
+// answer routes a request. The Date is taken first: what it shows was true at or after it.
+func (s *Shop) answer(r *http.Request) reply {
+	now := s.opts.Clock().UTC()
+	a := s.route(r)
+	h := a.header
+	h.Set("Date", now.Format(http.TimeFormat))
+	h.Set("X-Powered-By", "PHP/8.2.36")
+	h.Set("X-Robots-Tag", "noindex")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Access-Control-Expose-Headers", "X-WP-Total, X-WP-TotalPages, Link")
+	h.Set("Content-Type", "application/json; charset=UTF-8")
+	if h.Get("Link") == "" && h.Get("X-Wp-Total") != "0" {
+		h.Set("Link", `<`+home+`/wp-json/>; rel="https://api.w.org/"`)
+	}
+	if a.status == http.StatusOK {
+		h.Set("Cache-Control", "no-cache, must-revalidate, max-age=0, no-store, private")
+		h.Set("Expires", "Wed, 11 Jan 1984 05:00:00 GMT")
+	}
+	return a
+}
+
+const home = "https://boutique.example.com"
+
+func (s *Shop) route(r *http.Request) reply {
+	path := strings.TrimSuffix(r.URL.Path, "/")
+	q := r.URL.Query()
+	if path == "/wp-json" && r.Method == http.MethodGet {
+		return single(s.index, fieldsOf(q), false)
+	}
+	rest, ok := strings.CutPrefix(path, "/wp-json/wc/v3/")
+	who := s.who(r)
+	if ok && who.refusal != nil {
+		return *who.refusal
+	}
+	if !ok || r.Method != http.MethodGet {
+		return noRoute()
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	switch rest {
+	case "system_status":
+		return s.guarded(who, single(s.status, fieldsOf(q), true))
+	case "data/currencies/current":
+		return s.guarded(who, single(s.currency, fieldsOf(q), true))
+	}
+	if c, ok := s.collections()[rest]; ok {
+		return s.list(who, c, c.table.rows, q)
+	}
+	return s.one(who, rest, fieldsOf(q))
+}
+
+// one answers orders/95, orders/95/refunds, products/19, products/19/variations…
+func (s *Shop) one(who caller, path string, fields []string) reply {
+	cut := strings.LastIndexByte(path, '/')
+	if cut < 0 {
+		return noRoute()
+	}
+	if sub := path[cut+1:]; sub == "refunds" || sub == "variations" {
+		return s.below(who, path[:cut], sub)
+	}
+	c, ok := s.collections()[path[:cut]]
+	id, err := strconv.ParseInt(path[cut+1:], 10, 64)
+	if !ok || err != nil || c.name == "refunds" {
+		return noRoute()
+	}
+	if !who.reads {
+		return cannotView(who)
+	}
+	rec := c.table.get(id)
+	if rec == nil && c.name == "products" {
+		rec = s.variations.get(id)
+	}
+	if rec == nil {
+		return errorBody(http.StatusNotFound, c.notFound, c.notFoundText)
+	}
+	return single(who.sees(c, rec), fields, true)
+}
+
+// below lists what belongs to one order or product.
+func (s *Shop) below(who caller, parent, sub string) reply {
+	t, of, c := s.refunds, s.orders, "orders/"
+	if sub == "variations" {
+		t, of, c = s.variations, s.products, "products/"
+	}
+	tail, ok := strings.CutPrefix(parent, c)
+	id, err := strconv.ParseInt(tail, 10, 64)
+	if !ok || err != nil {
+		return noRoute()
+	}
+	if !who.reads {
+		return cannotView(who)
+	}
+	if of.get(id) == nil {
+		return errorBody(http.StatusNotFound, "woocommerce_rest_shop_order_invalid_id", "Invalid ID.")
+	}
+	var raws [][]byte
+	for i := len(t.rows) - 1; i >= 0; i-- {
+		if t.rows[i].parent == id {
+			raws = append(raws, t.rows[i].raw)
+		}
+	}
+	a := reply{status: http.StatusOK, header: http.Header{}, body: array(raws)}
+	a.header.Set("X-WP-Total", strconv.Itoa(len(raws)))
+	a.header.Set("X-WP-TotalPages", strconv.Itoa((len(raws)+9)/10))
+	return a
+}
+
+func (s *Shop) guarded(who caller, a reply) reply {
+	if !who.reads {
+		return cannotView(who)
+	}
+	return a
+}
+
+// single filters one resource; its _links stay whatever the fields.
+func single(raw []byte, fields []string, links bool) reply {
+	if len(fields) > 0 {
+		if o, err := parseObject(raw); err == nil {
+			if links {
+				fields = append(fields, "_links")
+			}
+			raw = o.filter(fields).bytes()
+		}
+	}
+	return reply{status: http.StatusOK, header: http.Header{}, body: raw}
+}
+
+// caller is who a key belongs to.
+type caller struct {
+	reads   bool // may see the shop's data
+	admin   bool // sees customers' meta data
+	known   bool // the key exists
+	refusal *reply
+}
+
+func (c caller) sees(col collection, r *record) []byte {
+	if col.name != "customers" || c.admin {
+		return r.raw
+	}
+	o, err := parseObject(r.raw)
+	if err != nil {
+		return r.raw
+	}
+	return o.without("meta_data").bytes()
+}
+
+// who reads the key. An unknown key is treated as none.
+func (s *Shop) who(r *http.Request) caller {
+	key, secret, ok := r.BasicAuth()
+	if q := r.URL.Query(); q.Get("consumer_key") != "" {
+		key, secret, ok = q.Get("consumer_key"), q.Get("consumer_secret"), true
+	}
+	role, mine := strings.CutPrefix(key, s.opts.Key)
+	switch {
+	case !ok || !mine, role != "" && role != "_manager" && role != "_write" && role != "_customer":
+		return caller{}
+	case secret != s.opts.Secret:
+		return refuse("Consumer secret is invalid.")
+	case role == "_write":
+		return refuse("The API key provided does not have read permissions.")
+	case r.Method != http.MethodGet:
+		return refuse("The API key provided does not have write permissions.")
+	}
+	return caller{known: true, reads: role != "_customer", admin: role == ""}
+}
+
+func refuse(text string) caller {
+	a := errorBody(http.StatusUnauthorized, "woocommerce_rest_authentication_error", text)
+	return caller{refusal: &a}
+}
+
+func cannotView(who caller) reply {
+	status := http.StatusUnauthorized
+	if who.known {
+		status = http.StatusForbidden
+	}
+	return errorBody(status, "woocommerce_rest_cannot_view", "Sorry, you cannot list resources.")
+}
+
+func noRoute() reply {
+	return errorBody(http.StatusNotFound, "rest_no_route", "No route was found matching the URL and request method.")
+}
+
+func errorBody(status int, code, text string) reply {
+	type data struct {
+		Status int `json:"status"`
+	}
+	return reply{status: status, header: http.Header{}, body: phpJSON(struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+		Data    data   `json:"data"`
+	}{code, text, data{status}})}
+}
+
+func (s *Shop) now() time.Time { return s.opts.Clock().UTC().Truncate(time.Second) }
