@@ -87,27 +87,22 @@ func causeRank(expr string) string {
 
 const fanOutPage = 2000
 
-// fanOut marks, page by page, the contacts that a query lists by growing id with cause redefined. The query's last two
-// parameters are the id to continue after and the size of a page.
+// fanOut marks the contacts that a query lists with cause redefined, page by page.
 func fanOut(ctx context.Context, tx *store.Tx, now crm.Instant, query string, args ...any) error {
-	after := int64(0)
-	for {
-		var ids []int64
-		if err := tx.SelectContext(ctx, &ids, query, append(slices.Clone(args), after, fanOutPage)...); err != nil {
-			return fmt.Errorf("finding whom a change of the catalogue concerns: %w", err)
-		}
-		if len(ids) == 0 {
-			return nil
-		}
-		after = ids[len(ids)-1]
-		at := make(map[int64]crm.Instant, len(ids))
-		for _, id := range ids {
+	var ids []int64
+	if err := tx.SelectContext(ctx, &ids, query, args...); err != nil {
+		return fmt.Errorf("finding whom a redefinition concerns: %w", err)
+	}
+	for page := range slices.Chunk(ids, fanOutPage) {
+		at := make(map[int64]crm.Instant, len(page))
+		for _, id := range page {
 			at[id] = now
 		}
 		if err := markDirty(ctx, tx, at, now, crm.CauseRedefined); err != nil {
 			return err
 		}
 	}
+	return nil
 }
 
 // DirtyStats gives the number of marks and the oldest (0 when none).

@@ -3,6 +3,8 @@
 package mirror
 
 import (
+	"sync"
+
 	"github.com/relance/relance/connectors"
 	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/store"
@@ -10,11 +12,13 @@ import (
 
 // Mirror is the model on one database. Safe for concurrent use.
 type Mirror struct {
-	db *store.DB
+	db     *store.DB
+	shapes [facets]shape
+	packer sync.Pool // *flate.Writer: half a megabyte each
 }
 
 // New makes a Mirror.
-func New(db *store.DB) *Mirror { return &Mirror{db: db} }
+func New(db *store.DB) *Mirror { return &Mirror{db: db, shapes: shapes()} }
 
 // DB gives the database, for callers that open a transaction around several calls.
 func (m *Mirror) DB() *store.DB { return m.db }

@@ -132,7 +132,7 @@ func redefineShop(ctx context.Context, tx *store.Tx, shopID int64) error {
 	if err := tx.GetContext(ctx, &now, "SELECT COALESCE(MAX(observed_at),0) FROM observations WHERE shop_id=?", shopID); err != nil {
 		return fmt.Errorf("finding a shop's last read: %w", err)
 	}
-	return fanOut(ctx, tx, now, "SELECT id FROM contacts WHERE home_shop_id=? AND id>? ORDER BY id LIMIT ?", shopID)
+	return fanOut(ctx, tx, now, "SELECT id FROM contacts WHERE home_shop_id=?", shopID)
 }
 
 // Shops lists all shops by name.

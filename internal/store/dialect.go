@@ -112,6 +112,19 @@ func (d Dialect) Duplicate(err error) bool {
 	return ok && me.Number == 1062
 }
 
+// DataError tells whether the database refused values (too long, out of range, not text), on either engine.
+func DataError(err error) bool {
+	switch mysqlNumber(err) {
+	case 1406, 1264, 1265, 1366, 1292, 1300, 1048, 1153, 3988: // too long, out of range, truncated, bad characters, null, packet too large
+		return true
+	}
+	switch sqliteCode(err) {
+	case sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH:
+		return true
+	}
+	return errors.Is(err, mysql.ErrPktTooLarge)
+}
+
 func sqliteCode(err error) int {
 	if se, ok := errors.AsType[*sqlite.Error](err); ok {
 		return se.Code() & 0xff

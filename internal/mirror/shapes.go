@@ -1,0 +1,275 @@
+package mirror
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/relance/relance/internal/crm"
+)
+
+// facet names a table of facts. The order is the order of writing: accounts before what refers to them.
+type facet int
+
+const (
+	customers facet = iota
+	addresses
+	categoriesFacet
+	products
+	refunds
+	orders
+	carts
+	optins
+	facets // their number
+)
+
+// shape is how one facet is stored: the one mechanism that all of them share.
+type shape struct {
+	table   string
+	keys    []string // beside shop_id
+	cols    []string // content, in the order of record.vals
+	contact bool     // has contact_id
+	derived string   // a column computed here, written with the content but not hashed; "" = none
+	extra   [2]string
+	lines   string // table of child rows, "" = none
+	parent  string // its column that names the parent
+}
+
+func shapes() [facets]shape {
+	return [facets]shape{
+		customers: {table: "customers", keys: []string{"id"}, contact: true, extra: [2]string{"''", "''"}, cols: []string{
+			"email", "email_norm", "first_name", "last_name", "company", "phone", "role", "locale", "birthday", "registered_at", "modified_at", "attributes",
+		}},
+		addresses: {table: "addresses", keys: []string{"kind", "id"}, extra: [2]string{"''", "''"}, cols: []string{
+			"line1", "line2", "city", "region", "postcode", "country",
+		}},
+		categoriesFacet: {table: "categories", keys: []string{"id"}, extra: [2]string{"parent_id", "slug"}, cols: []string{"parent_id", "name", "slug"}},
+		products: {table: "products", keys: []string{"id"}, extra: [2]string{"''", "''"}, cols: []string{
+			"parent_id", "name", "sku", "type", "status", "url", "image_url", "price", "currency", "in_stock", "stock", "brand", "modified_at",
+		}},
+		refunds: {table: "refunds", keys: []string{"id"}, extra: [2]string{"order_id", "''"}, lines: "refund_lines", parent: "refund_id", cols: []string{
+			"order_id", "amount", "currency", "reason", "refunded_at",
+		}},
+		orders: {table: "orders", keys: []string{"id"}, contact: true, derived: "refunded", extra: [2]string{"''", "''"}, lines: "order_lines", parent: "order_id", cols: []string{
+			"number", "customer_id", "email", "email_norm", "first_name", "last_name", "status", "state", "counts_as_sale", "currency", "goods", "shipping", "tax",
+			"discount", "total", "total_raw", "placed_at", "paid_at", "completed_at", "cancelled_at", "modified_at", "country", "region", "city", "via", "coupons", "attribution",
+		}},
+		carts: {table: "carts", keys: []string{"id"}, contact: true, extra: [2]string{"''", "''"}, lines: "cart_lines", parent: "cart_id", cols: []string{
+			"customer_id", "email", "email_norm", "first_name", "last_name", "currency", "total", "created_at", "active_at", "closed_at", "closed_by", "recover_url", "country",
+		}},
+		optins: {table: "optins", keys: []string{"kind", "id", "topic", "channel"}, contact: true, extra: [2]string{"value", "''"}, cols: []string{
+			"value", "no_means", "source_at", "email_norm",
+		}},
+	}
+}
+
+// record is one fact on its way into its table.
+type record struct {
+	facet      facet
+	ref        crm.Ref
+	key        string // its keys in one text
+	keys       []any  // beside shop_id
+	vals       []any
+	lines      []crm.Line
+	categories []string // of a product, sorted
+	gone       bool
+	hash       []byte
+	at         crm.Instant // source instant, 0 = the read's
+
+	// who it belongs to, before resolution
+	account string // platform id of the account, "" = none
+	email   string // email_norm
+
+	// what is stored
+	found      bool
+	wasGone    bool
+	was        []byte // its hash
+	oldContact int64
+	extra      [2]string
+
+	contact  int64
+	refunded int64
+}
+
+// encode turns a fact into its record. A fact without a body of ours is a mistake of the connector.
+func encode(f crm.Fact) (*record, error) {
+	r := &record{ref: f.Ref, gone: f.Gone, keys: []any{f.Ref.ID}, key: f.Ref.ID}
+	switch b := f.Body.(type) {
+	case *crm.Customer:
+		r.encodeCustomer(b)
+	case *crm.Address:
+		r.facet, r.keys, r.key = addresses, []any{string(f.Ref.Kind), f.Ref.ID}, string(f.Ref.Kind)+"\x00"+f.Ref.ID
+		r.vals = []any{b.Line1, b.Line2, b.City, b.Region, b.Postcode, b.Country}
+	case *crm.Category:
+		r.facet, r.vals = categoriesFacet, []any{b.ParentID, b.Name, b.Slug}
+	case *crm.Product:
+		r.encodeProduct(b)
+	case *crm.Refund:
+		r.facet, r.at, r.lines = refunds, b.At, uniqueLines(b.Lines)
+		r.vals = []any{b.OrderID, b.Amount, b.Currency, b.Reason, int64(b.At)}
+	case *crm.Order:
+		r.encodeOrder(b)
+	case *crm.Cart:
+		r.encodeCart(b)
+	case *crm.OptIn:
+		r.encodeOptIn(b)
+	default:
+		return nil, fmt.Errorf("applying %s: it has no facet", f.Ref.Kind)
+	}
+	r.seal()
+	return r, nil
+}
+
+func (r *record) encodeCustomer(b *crm.Customer) {
+	r.facet, r.at = customers, cmp.Or(b.ModifiedAt, b.RegisteredAt)
+	r.email = crm.NormEmail(b.Email)
+	r.vals = []any{
+		b.Email, r.email, b.FirstName, b.LastName, b.Company, b.Phone, b.Role, b.Locale, b.Birthday, int64(b.RegisteredAt), int64(b.ModifiedAt),
+		jsonText(b.Attributes, len(b.Attributes)),
+	}
+}
+
+func (r *record) encodeProduct(b *crm.Product) {
+	r.facet, r.at = products, b.ModifiedAt
+	r.categories = slices.Compact(slices.Sorted(slices.Values(b.Categories)))
+	var stock any
+	if b.Stock != nil {
+		stock = *b.Stock
+	}
+	r.vals = []any{b.ParentID, b.Name, b.SKU, b.Type, b.Status, b.URL, b.ImageURL, b.Price, b.Currency, flag(b.InStock), stock, b.Brand, int64(b.ModifiedAt)}
+}
+
+func (r *record) encodeOrder(b *crm.Order) {
+	r.facet, r.at, r.lines = orders, cmp.Or(b.ModifiedAt, b.PlacedAt), uniqueLines(b.Lines)
+	r.account, r.email = account(b.CustomerID), crm.NormEmail(b.Email)
+	r.vals = []any{
+		b.Number, r.account, b.Email, r.email, b.FirstName, b.LastName, b.Status, b.State, flag(b.CountsAsSale), b.Currency, b.Goods, b.Shipping, b.Tax,
+		b.Discount, b.Total, b.TotalRaw, int64(b.PlacedAt), int64(b.PaidAt), int64(b.CompletedAt), int64(b.CancelledAt), int64(b.ModifiedAt),
+		b.Country, b.Region, b.City, b.Via, jsonText(b.Coupons, len(b.Coupons)), jsonText(b.Attribution, len(b.Attribution)),
+	}
+}
+
+func (r *record) encodeCart(b *crm.Cart) {
+	r.facet, r.at, r.lines = carts, cmp.Or(b.ActiveAt, b.CreatedAt), uniqueLines(b.Lines)
+	r.account, r.email = account(b.CustomerID), crm.NormEmail(b.Email)
+	if r.gone {
+		r.at, r.lines = b.ClosedAt, nil
+		r.vals = []any{b.ClosedBy, int64(b.ClosedAt)}
+		return
+	}
+	r.vals = []any{
+		r.account, b.Email, r.email, b.FirstName, b.LastName, b.Currency, b.Total, int64(b.CreatedAt), int64(b.ActiveAt), int64(b.ClosedAt), b.ClosedBy,
+		b.RecoverURL, b.Country,
+	}
+}
+
+func (r *record) encodeOptIn(b *crm.OptIn) {
+	topic, channel := cmp.Or(b.Topic, "marketing"), cmp.Or(b.Channel, "email")
+	r.facet, r.at, r.email = optins, b.SourceAt, crm.NormEmail(b.Email)
+	r.keys = []any{string(r.ref.Kind), r.ref.ID, topic, channel}
+	r.key = strings.Join([]string{string(r.ref.Kind), r.ref.ID, topic, channel}, "\x00")
+	r.vals = []any{b.Value, cmp.Or(b.NoMeans, "silence"), int64(b.SourceAt), r.email}
+}
+
+// account is the platform's id of an account; platforms write 0 for a guest.
+func account(id string) string {
+	if id == "0" {
+		return ""
+	}
+	return id
+}
+
+func flag(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// jsonText writes a list or map of texts; nothing in it is "". Maps come out with sorted keys.
+func jsonText(v any, n int) string {
+	if n == 0 {
+		return ""
+	}
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // a list or map of strings always has a JSON text
+	}
+	return string(text)
+}
+
+// uniqueLines gives every line an id of its own: a platform may leave it out, or name one line twice.
+func uniqueLines(lines []crm.Line) []crm.Line {
+	seen := make(map[string]bool, len(lines))
+	for i, l := range lines {
+		if l.ID == "" || seen[l.ID] {
+			lines = slices.Clone(lines)
+			for j := i; j < len(lines); j++ {
+				if lines[j].ID == "" || seen[lines[j].ID] {
+					lines[j].ID = "#" + strconv.Itoa(j)
+				}
+				seen[lines[j].ID] = true
+			}
+			return lines
+		}
+		seen[l.ID] = true
+	}
+	return lines
+}
+
+// seal computes the content hash: the first half of SHA-256 over every value with its length, so that no two
+// contents read the same. A tombstone's hash knows only what closed it: its instant may be told differently each time.
+func (r *record) seal() {
+	b := make([]byte, 0, 1024)
+	if r.gone {
+		b = append(b, "gone"...)
+		if r.facet == carts {
+			b = appendValue(b, r.vals[0])
+		}
+		r.sum(b)
+		return
+	}
+	for _, v := range r.vals {
+		b = appendValue(b, v)
+	}
+	for _, l := range r.lines {
+		for _, v := range lineValues(l) {
+			b = appendValue(b, v)
+		}
+	}
+	for _, c := range r.categories {
+		b = appendValue(b, c)
+	}
+	r.sum(b)
+}
+
+func (r *record) sum(b []byte) {
+	h := sha256.Sum256(b)
+	r.hash = slices.Clone(h[:16])
+}
+
+func appendValue(b []byte, v any) []byte {
+	switch v := v.(type) {
+	case string:
+		b = binary.AppendUvarint(append(b, 's'), uint64(len(v)))
+		return append(b, v...)
+	case int64:
+		return binary.AppendVarint(append(b, 'i'), v)
+	case nil:
+		return append(b, 'n')
+	}
+	panic(fmt.Sprintf("hashing a %T", v)) // encode makes no other type
+}
+
+func lineColumns(parent string) []string {
+	return []string{"shop_id", parent, "line_id", "product_id", "variation_id", "sku", "name", "quantity", "total", "image_url"}
+}
+
+func lineValues(l crm.Line) []any {
+	return []any{l.ID, l.ProductID, l.VariationID, l.SKU, l.Name, l.Quantity, l.Total, l.ImageURL}
+}

@@ -1,0 +1,93 @@
+package mirror
+
+import (
+	"bytes"
+	"compress/flate"
+	"crypto/sha256"
+	"fmt"
+	"io"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/relance/relance/connectors"
+	"github.com/relance/relance/internal/crm"
+)
+
+// writeRaw keeps the bodies behind the facts, compressed, for a later re-normalising. A body that did not change is not
+// written; neither is one that is older than what has been read of its kind.
+func (a *applying) writeRaw() error {
+	byKind := map[crm.Kind][]string{}
+	hashes := map[crm.Ref][]byte{}
+	bodies := map[crm.Ref]connectors.RawRecord{}
+	for _, raw := range a.b.Raw {
+		if a.b.ObservedAt < a.observed[raw.Ref.Kind] || a.skipped[raw.Ref] {
+			continue
+		}
+		if hashes[raw.Ref] == nil {
+			byKind[raw.Ref.Kind] = append(byKind[raw.Ref.Kind], raw.Ref.ID)
+		}
+		h := sha256.Sum256(raw.Body)
+		hashes[raw.Ref], bodies[raw.Ref] = h[:16], raw
+	}
+	var rows [][]any
+	for kind, ids := range byKind {
+		have := map[string][]byte{}
+		if err := readIn(a.ctx, a.tx, "SELECT id, hash FROM source_records WHERE shop_id=? AND kind=? AND id IN (%)", []any{a.b.ShopID, string(kind)}, ids,
+			func(r *sqlx.Rows) error {
+				var id string
+				var hash []byte
+				err := r.Scan(&id, &hash)
+				have[id] = hash
+				return err
+			}); err != nil {
+			return fmt.Errorf("finding source records: %w", err)
+		}
+		for _, id := range ids {
+			ref := crm.Ref{Kind: kind, ID: id}
+			if bytes.Equal(have[id], hashes[ref]) {
+				continue
+			}
+			packed, err := a.m.pack(bodies[ref].Body)
+			if err != nil {
+				return err
+			}
+			rows = append(rows, []any{a.b.ShopID, string(kind), id, hashes[ref], normVersion, int64(a.b.ObservedAt), packed})
+		}
+	}
+	if err := a.tx.Upsert(a.ctx, "source_records", []string{"shop_id", "kind", "id"},
+		[]string{"shop_id", "kind", "id", "hash", "norm_version", "read_at", "raw"}, rows); err != nil {
+		return fmt.Errorf("writing source records: %w", err)
+	}
+	return nil
+}
+
+const normVersion = 1 // of the normalisers that made the facts; grows when a mended one should see the raw again
+
+func (m *Mirror) pack(body []byte) ([]byte, error) {
+	var out bytes.Buffer
+	w, ok := m.packer.Get().(*flate.Writer)
+	if !ok {
+		var err error
+		if w, err = flate.NewWriter(&out, flate.BestSpeed); err != nil {
+			return nil, fmt.Errorf("compressing: %w", err)
+		}
+	}
+	defer m.packer.Put(w)
+	w.Reset(&out)
+	if _, err := w.Write(body); err != nil {
+		return nil, fmt.Errorf("compressing: %w", err)
+	}
+	if err := w.Close(); err != nil {
+		return nil, fmt.Errorf("compressing: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+// Unpack gives the body of a source record as the shop sent it.
+func Unpack(raw []byte) ([]byte, error) {
+	body, err := io.ReadAll(flate.NewReader(bytes.NewReader(raw)))
+	if err != nil {
+		return nil, fmt.Errorf("reading a source record: %w", err)
+	}
+	return body, nil
+}
