@@ -15,9 +15,12 @@ import (
 //
 // Ids are text: within one length text order is numeric order, so each length is one range of the primary key.
 func (m *Mirror) LiveIDsBetween(ctx context.Context, q store.Queryer, shopID int64, kind crm.Kind, after, upTo int64, limit int) ([]string, error) {
-	table, err := idTable(kind)
-	if err != nil || upTo <= after {
-		return nil, err
+	table := tableOf(kind)
+	if table == "" {
+		return nil, fmt.Errorf("listing mirrored ids: %q is no kind", kind)
+	}
+	if upTo <= after {
+		return nil, nil
 	}
 	var all []string
 	low := strconv.FormatInt(after+1, 10)
@@ -53,23 +56,24 @@ func pow10(n int) int64 {
 	return p
 }
 
-// idTable names the table whose rows are the records of a kind.
-func idTable(kind crm.Kind) (string, error) {
-	switch kind {
-	case crm.KindCustomer:
-		return "customers", nil
-	case crm.KindOrder:
-		return "orders", nil
-	case crm.KindRefund:
-		return "refunds", nil
-	case crm.KindCart:
-		return "carts", nil
-	case crm.KindProduct:
-		return "products", nil
-	case crm.KindCategory:
-		return "categories", nil
+// LiveIDsAmong gives those of the ids (at most a page) that are mirrored and not gone.
+func (m *Mirror) LiveIDsAmong(ctx context.Context, q store.Queryer, shopID int64, kind crm.Kind, ids []string) ([]string, error) {
+	table := tableOf(kind)
+	if table == "" {
+		return nil, fmt.Errorf("looking up mirrored ids: %q is no kind", kind)
 	}
-	return "", fmt.Errorf("listing mirrored ids: no table for kind %q", kind)
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	query, args, err := store.In("SELECT id FROM "+table+" WHERE shop_id=? AND gone_at=0 AND id IN (?)", shopID, ids)
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	if err := q.SelectContext(ctx, &found, query, args...); err != nil {
+		return nil, fmt.Errorf("looking up mirrored ids: %w", err)
+	}
+	return found, nil
 }
 
 // QuarantinedIDs gives those of the ids that are in quarantine.

@@ -100,6 +100,9 @@ func (l *Leases) acquire(ctx context.Context, tx *Tx, name string) (epoch int64,
 	return row.Epoch + 1, nil
 }
 
+// TTL is how long a lease outlives its last renewal; renew every third of it.
+func (l *Leases) TTL() time.Duration { return l.ttl }
+
 // Held lists what Acquire last won, sorted. It is a hint; Fence decides.
 func (l *Leases) Held() []string {
 	l.mu.Lock()

@@ -1,0 +1,171 @@
+// Package engine reads one shop into the mirror: its streams page by page, the re-reads that webhooks and
+// reconciliation ask for, and what to do when the shop misbehaves. One Engine per shop, driven by Step; the shop's
+// lease lets one process at a time decide.
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/relance/relance/connectors"
+	"github.com/relance/relance/internal/crm"
+	"github.com/relance/relance/internal/mirror"
+	"github.com/relance/relance/internal/store"
+)
+
+// Options of an Engine. Mirror, Leases, Shop and Source are needed.
+type Options struct {
+	Mirror  *mirror.Mirror
+	Leases  *store.Leases
+	Shop    mirror.Shop
+	Source  connectors.Source
+	Log     *zap.Logger
+	Metrics *Metrics
+	// Progress is told after every committed page; may be nil. It must not block.
+	Progress func(Progress)
+	// Wall is real time: leases, waits, latency.
+	Wall func() time.Time
+	// Now is business time, asked again after a read to judge the shop's clock. Nil: Step's now plus the real
+	// time that the read took, which is right unless business time is quickened.
+	Now func() time.Time
+}
+
+// Progress is how far a run of a stream has come, in records. Total is -1 when the shop did not say.
+type Progress struct {
+	Shop, Stream string
+	Done, Total  int
+	Backfill     bool // the stream's first run
+	Finished     bool
+}
+
+// Engine reads one shop. Step is for one goroutine; CaughtUp may be called from others.
+type Engine struct {
+	o       Options
+	shop    mirror.Shop
+	streams []connectors.Stream
+	log     *zap.Logger
+
+	lease  leaseState
+	clock  clock
+	size   governor
+	turn   turn
+	faults faultState
+	probed bool
+	pruned crm.Instant // when the inbox was last found pruned
+	owed   owed
+}
+
+// New makes an Engine; it touches nothing until Step.
+func New(o Options) *Engine {
+	if o.Wall == nil {
+		o.Wall = time.Now
+	}
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	if o.Metrics == nil {
+		o.Metrics = NewMetrics(prometheus.NewRegistry())
+	}
+	if o.Progress == nil {
+		o.Progress = func(Progress) {}
+	}
+	return &Engine{
+		o: o, shop: o.Shop, streams: o.Source.Streams(), log: o.Log.With(zap.String("shop", o.Shop.Name)),
+		size: newGovernor(), turn: turn{served: map[string]int64{}},
+	}
+}
+
+// idle is how long a Step without work waits at most before it looks again (somebody may want a read).
+const idle = 5 * time.Second
+
+// Step does one piece of work at business time now: one probe, one re-read or one page. What goes wrong at the shop
+// is recorded (streams, hints, shops.fault) and not returned; an error is the database's, or store.ErrLost.
+func (e *Engine) Step(ctx context.Context, now time.Time) (next time.Time, worked bool, err error) {
+	if err := e.owed.remember(ctx, e, now); err != nil {
+		return now, false, err
+	}
+	held, err := e.holdLease(ctx)
+	if err != nil || !held {
+		return now.Add(idle), false, err
+	}
+	if wait := e.faults.pause(e.o.Wall()); wait > 0 {
+		return now.Add(wait), false, nil
+	}
+	if !e.probed {
+		return now, true, e.probe(ctx, now)
+	}
+	rows, err := e.load(ctx)
+	if err != nil {
+		return now, false, err
+	}
+	e.measure(rows, now)
+	if e.faults.paused {
+		e.faults.paused = false
+		e.turn.forgive(rows)
+	}
+	hints, err := e.dueHints(ctx, now)
+	if err != nil {
+		return now, false, err
+	}
+	worked = true
+	switch w := e.turn.next(rows, len(hints) > 0, crm.At(now)); {
+	case w.hint:
+		err = e.reread(ctx, rows, hints[0], now)
+	case w.row != nil:
+		err = e.page(ctx, rows, w.row, now)
+	default:
+		worked, err = e.prune(ctx, now)
+		next = e.nextDue(rows, now)
+	}
+	if err == nil {
+		err = e.storeSkew(ctx)
+	}
+	return next, worked, e.lostLease(err)
+}
+
+// nextDue is the earliest instant at which something is due by itself; hints and wishes of the gate come with a wake.
+func (e *Engine) nextDue(rows []*row, now time.Time) time.Time {
+	next := now.Add(idle)
+	for _, r := range rows {
+		if t := r.NextAt.Time(); t.After(now) && t.Before(next) {
+			next = t
+		}
+	}
+	return next
+}
+
+// row is a stream as declared and as stored, with its position decoded.
+type row struct {
+	mirror.Stream
+	spec connectors.Stream
+	pos  position
+}
+
+// load reads the positions of the declared streams, in their order; one that was never read is an empty row.
+func (e *Engine) load(ctx context.Context) ([]*row, error) {
+	stored, err := e.o.Mirror.Streams(ctx, e.o.Shop.ID)
+	if err != nil {
+		return nil, fmt.Errorf("reading stream positions of %s: %w", e.o.Shop.Name, err)
+	}
+	byName := make(map[string]mirror.Stream, len(stored))
+	for _, s := range stored {
+		byName[s.Stream] = s
+	}
+	rows := make([]*row, 0, len(e.streams))
+	for _, spec := range e.streams {
+		s := byName[spec.Name]
+		s.ShopID, s.Stream, s.Kind, s.Mode = e.o.Shop.ID, spec.Name, spec.Kind, spec.Mode
+		rows = append(rows, &row{Stream: s, spec: spec, pos: decode(s.Cursor)})
+	}
+	return rows, nil
+}
+
+func (e *Engine) measure(rows []*row, now time.Time) {
+	for _, r := range rows {
+		e.o.Metrics.lag(e.shop.Name, r.Stream.Stream, r.ReadAt, now)
+	}
+}
