@@ -2,6 +2,7 @@ package mailer
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/relance/relance/internal/store"
@@ -23,6 +24,14 @@ func execIn(ctx context.Context, tx *store.Tx, query string, args ...any) (int64
 		return 0, err
 	}
 	return store.Matched(tx.ExecContext(ctx, text, flat...))
+}
+
+// again makes a duplicate key repeat the whole transaction: another process, or the same id drawn twice, was first.
+func again(tx *store.Tx, err error) error {
+	if err != nil && tx.Dialect().Duplicate(err) {
+		return fmt.Errorf("%w: %w", store.ErrAgain, err)
+	}
+	return err
 }
 
 // cases builds "CASE id WHEN ? THEN ? … ELSE col END" for rows that each get their own value.
@@ -76,4 +85,12 @@ func chunked[T any](all []T, n int, fn func([]T) error) error {
 		all = all[k:]
 	}
 	return nil
+}
+
+func selectOneIn(ctx context.Context, q store.Queryer, dest any, query string, args ...any) error {
+	text, flat, err := store.In(query, args...)
+	if err != nil {
+		return err
+	}
+	return q.GetContext(ctx, dest, text, flat...)
 }

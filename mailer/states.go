@@ -46,6 +46,7 @@ const (
 	NoSender         Reason = "no_sender"
 	NoPublicURL      Reason = "no_public_url"
 	NoPostalAddress  Reason = "no_postal_address"
+	NoKey            Reason = "no_key"
 	SegmentUnknown   Reason = "segment_unknown"
 	Capped           Reason = "capped"
 	Quiet            Reason = "quiet_hours"
@@ -95,6 +96,7 @@ func reasonTable() []reasonText {
 		{NoSender, later, false, "the audience has no sender with a provider: add it to relance.yaml"},
 		{NoPublicURL, later, false, "marketing needs a public https address for the unsubscribe link: set public_url in relance.yaml"},
 		{NoPostalAddress, later, false, "marketing needs the sender's postal address: set it in relance.yaml"},
+		{NoKey, later, false, "there is no key to sign the unsubscribe link with: see keys in relance.yaml"},
 		{SegmentUnknown, later, false, "the segment of the trigger cannot be evaluated"},
 		{Capped, later, false, "the contact has had as many mails as the sender's cap allows"},
 		{Quiet, later, false, "it is night where the contact lives"},

@@ -1,0 +1,168 @@
+package mailer
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/relance/relance/internal/crm"
+)
+
+const cartPrefix = "cart:"
+
+// cartOccurrence names the run of a campaign about one cart: "cart:<shop>:<id>", since ids are the shop's own.
+func cartOccurrence(c *crm.ProfileCart) string {
+	return clip(cartPrefix+strconv.FormatInt(c.ShopID, 10)+":"+c.ID, 128)
+}
+
+// cartOf finds the cart of an occurrence; for any other occurrence the most recent open one. nil when there is none.
+func cartOf(p *crm.Profile, occurrence string) *crm.ProfileCart {
+	if !strings.HasPrefix(occurrence, cartPrefix) {
+		return openCart(p)
+	}
+	for i := range p.Carts {
+		if cartOccurrence(&p.Carts[i]) == occurrence {
+			return &p.Carts[i]
+		}
+	}
+	return nil
+}
+
+func openCart(p *crm.Profile) *crm.ProfileCart {
+	var found *crm.ProfileCart
+	for i := range p.Carts {
+		if c := &p.Carts[i]; c.ClosedAt == 0 && (found == nil || c.ActiveAt >= found.ActiveAt) {
+			found = c
+		}
+	}
+	return found
+}
+
+func lastSale(p *crm.Profile) *crm.ProfileOrder {
+	for i, o := range slices.Backward(p.Orders) {
+		if o.CountsAsSale {
+			return &p.Orders[i]
+		}
+	}
+	return nil
+}
+
+// mail fills in the template and addresses the result. Its errors are the template's.
+func (g *gating) mail(c *candidate) (m Mail, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("filling in template %s: the program failed: %v", c.template, r)
+		}
+	}()
+	shop := g.shops[c.ShopID]
+	locale := g.e.o.Renderer.Locale(c.template, orElse(c.profile.Contact.Locale, shop.Locale))
+	d := g.data(c, locale)
+	if c.Kind == KindMarketing {
+		if d.Unsubscribe, err = g.unsubscribeLink(c.profile.Contact); err != nil {
+			return Mail{}, err
+		}
+	}
+	r, err := g.e.o.Renderer.Render(c.template, locale, d)
+	if err != nil {
+		return Mail{}, err
+	}
+	m = Mail{
+		SendID: SendID(c.ID), Campaign: c.Campaign, Step: c.Step,
+		FromEmail: c.sender.FromEmail, FromName: c.sender.FromName, ReplyTo: c.sender.ReplyTo,
+		ToEmail: c.profile.Contact.Email, ToName: fullName(c.profile.Contact),
+		Subject: r.Subject, HTML: r.HTML, Text: r.Text, Created: g.now.Time(),
+	}
+	if d.Unsubscribe != "" {
+		m.Headers = map[string]string{"List-Unsubscribe": "<" + d.Unsubscribe + ">", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
+	}
+	return m, nil
+}
+
+// SendID is how a row of the ledger is named outside: in the provider's metadata and on the page.
+func SendID(id int64) string { return strconv.FormatInt(id, 36) }
+
+func fullName(c crm.Contact) string { return strings.TrimSpace(c.FirstName + " " + c.LastName) }
+
+func (g *gating) unsubscribeLink(c crm.Contact) (string, error) {
+	token, err := g.e.o.Keys.Token(Subject{ContactID: c.ID, AudienceID: c.AudienceID, Topic: TopicMarketing})
+	return g.e.o.PublicURL + "/u/" + token, err
+}
+
+func (g *gating) data(c *candidate, locale string) Data {
+	contact, shop := c.profile.Contact, g.shops[c.ShopID]
+	d := Data{
+		Contact: ContactData{FirstName: contact.FirstName, LastName: contact.LastName, Email: contact.Email},
+		Shop:    ShopData{Title: orElse(shop.Title, shop.Name), URL: shop.Address},
+		Sender:  SenderData{Name: c.sender.FromName, PostalAddress: c.sender.PostalAddress},
+		Locale:  locale, Now: g.now.Time().In(contact.Location()),
+	}
+	if c.cart != nil {
+		d.Cart = &CartData{
+			ID: c.cart.ID, Total: formatMoney(c.cart.Total, c.cart.Currency, locale), RecoverURL: orElse(c.cart.RecoverURL, shop.Address),
+			Lines: linesData(c.cart.Lines, c.cart.Currency, locale),
+		}
+	}
+	if o := lastSale(c.profile); o != nil {
+		d.LastOrder = &OrderData{
+			ID: o.ID, Total: formatMoney(o.Revenue(), o.Currency, locale), PlacedAt: o.PlacedAt.Time().In(contact.Location()),
+			Lines: linesData(o.Lines, o.Currency, locale),
+		}
+	}
+	return d
+}
+
+func linesData(lines []crm.ProfileLine, currency, locale string) []LineData {
+	var all []LineData
+	for _, l := range lines {
+		all = append(all, LineData{Name: l.Name, Total: formatMoney(l.Total, currency, locale), ImageURL: l.ImageURL, URL: l.URL, Quantity: l.Quantity})
+	}
+	return all
+}
+
+// formatMoney writes minor units for readers: "1 234,56 €" in French, "€1,234.56" in English.
+func formatMoney(minor int64, currency, locale string) string {
+	if currency == "" {
+		return ""
+	}
+	digits := crm.Money{Minor: minor, Currency: currency}.Decimal()
+	sign := ""
+	if rest, negative := strings.CutPrefix(digits, "-"); negative {
+		sign, digits = "-", rest
+	}
+	whole, fraction, _ := strings.Cut(digits, ".")
+	group, point := ",", "."
+	if french(locale) {
+		group, point = "\u00a0", ","
+	}
+	for i := len(whole) - 3; i > 0; i -= 3 {
+		whole = whole[:i] + group + whole[i:]
+	}
+	if fraction != "" {
+		whole += point + fraction
+	}
+	symbol, short := currencySymbol(currency)
+	switch {
+	case french(locale):
+		return sign + whole + "\u00a0" + symbol
+	case short:
+		return sign + symbol + whole
+	}
+	return symbol + "\u00a0" + sign + whole
+}
+
+func french(locale string) bool { return locale == "fr" || strings.HasPrefix(locale, "fr-") }
+
+func currencySymbol(code string) (symbol string, short bool) {
+	switch strings.ToUpper(code) {
+	case "EUR":
+		return "€", true
+	case "GBP":
+		return "£", true
+	case "USD":
+		return "$", true
+	case "JPY":
+		return "¥", true
+	}
+	return code, false
+}

@@ -1,0 +1,312 @@
+package mailer
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/relance/relance/internal/crm"
+	"github.com/relance/relance/internal/store"
+	"github.com/relance/relance/segments"
+)
+
+// What became of an entry into a campaign's segment: a closed set.
+const (
+	Enrolled     = "enrolled"
+	BeforeArming = "before_arming" // entered before campaign and shop were armed: not mailed
+	History      = "history"       // a backfill, a build or a new definition, not something that happened
+	TooOld       = "stale"         // happened longer ago than not_after
+	Repeated     = "repeated"      // has taken part already, as far as the occurrence goes
+	NoCart       = "no_cart"       // occurrence cart, and no cart is open
+	Gone         = "contact_gone"
+)
+
+// States of an enrolment.
+const (
+	enrolmentActive  = "active"  // waits until due_at, then takes its step
+	enrolmentSending = "sending" // its step's send is in the ledger; goes on when that is settled
+	enrolmentDone    = "done"
+	enrolmentExited  = "exited"
+)
+
+const feedBatch = 200
+
+type enrolment struct {
+	ID          int64
+	Campaign    string
+	ContactID   int64 `db:"contact_id"`
+	Lane        int
+	Occurrence  string
+	AudienceID  int64 `db:"audience_id"`
+	ShopID      int64 `db:"shop_id"`
+	Step        string
+	Generation  int64
+	State       string
+	TriggeredAt crm.Instant `db:"triggered_at"`
+	EnteredAt   crm.Instant `db:"entered_at"`
+	DueAt       crm.Instant `db:"due_at"`
+	ExitReason  string      `db:"exit_reason"`
+
+	isNew, exits bool // only within a feed transaction
+}
+
+const enrolmentCols = "id, campaign, contact_id, lane, occurrence, audience_id, shop_id, step, generation, state, triggered_at, entered_at, due_at, exit_reason"
+
+func (n *enrolment) values() []any {
+	return []any{n.ID, n.Campaign, n.ContactID, n.Lane, n.Occurrence, n.AudienceID, n.ShopID, n.Step, n.Generation, n.State, n.TriggeredAt, n.EnteredAt, n.DueAt, n.ExitReason}
+}
+
+func (n *enrolment) open() bool { return n.State == enrolmentActive || n.State == enrolmentSending }
+
+// feed consumes membership changes: entries become enrolments, exits end them, and the pending flag goes in the
+// same transaction.
+func (e *Engine) feed(ctx context.Context, p *pass) (bool, error) {
+	peek, err := segments.Pending(ctx, e.db.Read(), p.lanes, feedBatch)
+	if err != nil || len(peek) == 0 {
+		return false, err
+	}
+	known := map[int64]bool{}
+	var lanes []int
+	var contacts []int64
+	for _, c := range peek {
+		known[c.ID] = true
+		lanes = append(lanes, c.Lane)
+		contacts = append(contacts, c.ContactID)
+	}
+	profiles, err := e.profiles(ctx, e.db.Read(), contacts, crm.Needs{Carts: true})
+	if err != nil {
+		return false, err
+	}
+	var f *feeding
+	err = e.db.Write(ctx, "mailer.feed", func(tx *store.Tx) error {
+		if err := e.fence(ctx, tx, lanes); err != nil {
+			return err
+		}
+		pending, err := segments.Pending(ctx, tx, p.lanes, feedBatch) // again: what the reader showed may be gone
+		if err != nil {
+			return err
+		}
+		f = &feeding{pass: p, profiles: profiles, counts: tally{}, byContact: map[feedKey][]*enrolment{}}
+		for _, c := range pending {
+			if known[c.ID] {
+				f.changes = append(f.changes, c)
+			}
+		}
+		return e.takeIn(ctx, tx, f)
+	})
+	if err != nil {
+		return false, fmt.Errorf("enrolling: %w", err)
+	}
+	for k, n := range f.counts {
+		e.o.Metrics.enrolments.WithLabelValues(k.campaign, k.name).Add(float64(n))
+	}
+	e.observe(p, f.moves)
+	return len(f.changes) > 0, nil
+}
+
+func (e *Engine) profiles(ctx context.Context, q store.Queryer, ids []int64, needs crm.Needs) (map[int64]*crm.Profile, error) {
+	seen := map[int64]bool{}
+	var once []int64
+	for _, id := range ids {
+		if !seen[id] {
+			seen[id] = true
+			once = append(once, id)
+		}
+	}
+	list, err := e.mirror.Profiles(ctx, q, once, needs)
+	if err != nil {
+		return nil, fmt.Errorf("loading profiles: %w", err)
+	}
+	byID := make(map[int64]*crm.Profile, len(list))
+	for i := range list {
+		byID[list[i].Contact.ID] = &list[i]
+	}
+	return byID, nil
+}
+
+type feedKey struct {
+	campaign string
+	contact  int64
+}
+
+// feeding is one batch of changes on its way.
+type feeding struct {
+	*pass
+	changes   []segments.Change
+	profiles  map[int64]*crm.Profile
+	byContact map[feedKey][]*enrolment // stored and new
+	touched   []*enrolment
+	counts    tally
+	moves     []move
+}
+
+func (e *Engine) takeIn(ctx context.Context, tx *store.Tx, f *feeding) error {
+	if len(f.changes) == 0 {
+		return nil
+	}
+	var ids, contacts []int64
+	for _, c := range f.changes {
+		ids = append(ids, c.ID)
+		contacts = append(contacts, c.ContactID)
+	}
+	var stored []enrolment
+	if err := selectIn(ctx, tx, &stored, "SELECT "+enrolmentCols+" FROM enrolments WHERE contact_id IN (?)", contacts); err != nil {
+		return err
+	}
+	for i := range stored {
+		k := feedKey{stored[i].Campaign, stored[i].ContactID}
+		f.byContact[k] = append(f.byContact[k], &stored[i])
+	}
+	for _, c := range f.changes {
+		for _, r := range f.campaigns {
+			if r.segment == c.Segment {
+				f.change(tx, r, c)
+			}
+		}
+	}
+	if err := e.writeFeed(ctx, tx, f); err != nil {
+		return err
+	}
+	return segments.ClearPending(ctx, tx, ids)
+}
+
+func (f *feeding) change(tx *store.Tx, r running, c segments.Change) {
+	key := feedKey{r.id, c.ContactID}
+	if !c.Entered {
+		for _, n := range f.byContact[key] {
+			if r.exitWhenLeft && n.open() {
+				n.State, n.ExitReason, n.exits = enrolmentExited, string(LeftSegment), true
+				f.touched = append(f.touched, n)
+			}
+		}
+		return
+	}
+	outcome, n := f.entry(r, c)
+	if outcome == "" {
+		return
+	}
+	f.counts.add(r.id, outcome, c.Lane)
+	if n == nil {
+		return
+	}
+	n.ID, n.isNew = tx.NewID(), true
+	f.byContact[key] = append(f.byContact[key], n)
+	f.touched = append(f.touched, n)
+}
+
+// entry decides what becomes of one entry. "" means that the campaign is not about this contact at all.
+func (f *feeding) entry(r running, c segments.Change) (outcome string, n *enrolment) {
+	profile := f.profiles[c.ContactID]
+	if profile == nil {
+		return Gone, nil
+	}
+	shopID, cart := profile.Contact.HomeShopID, openCart(profile)
+	if r.occurrence == OccurrenceCart && cart != nil {
+		shopID = cart.ShopID
+	}
+	switch {
+	case !f.inAudience(r, profile.Contact.AudienceID):
+		return "", nil
+	case !c.Cause.Triggers():
+		return History, nil
+	case r.state == CampaignDraft, !r.armedBy(shopID, c.EffectiveAt):
+		return BeforeArming, nil
+	case c.EffectiveAt.Add(r.notAfter) < f.now:
+		return TooOld, nil
+	case r.occurrence == OccurrenceCart && cart == nil:
+		return NoCart, nil
+	}
+	occurrence, again := r.nextOccurrence(f.byContact[feedKey{r.id, c.ContactID}], cart, c.EffectiveAt)
+	if !again {
+		return Repeated, nil
+	}
+	id, due, _ := r.arrive(0, c.EffectiveAt)
+	return Enrolled, &enrolment{
+		Campaign: r.id, ContactID: c.ContactID, Lane: c.Lane, Occurrence: occurrence, AudienceID: profile.Contact.AudienceID, ShopID: shopID,
+		Step: id, Generation: r.generation, State: enrolmentActive, TriggeredAt: c.EffectiveAt, EnteredAt: f.now, DueAt: due,
+	}
+}
+
+func (p *pass) inAudience(r running, audienceID int64) bool {
+	for _, s := range p.shops {
+		if s.AudienceID == audienceID {
+			return s.Audience == r.audience
+		}
+	}
+	return false
+}
+
+// armedBy tells whether campaign and shop were armed at an instant; a contact without a home shop goes by the campaign.
+func (r running) armedBy(shopID int64, at crm.Instant) bool {
+	if shopID == 0 {
+		return r.armedAt > 0 && at >= r.armedAt
+	}
+	armed := r.armed[shopID]
+	return armed > 0 && at >= armed
+}
+
+// nextOccurrence names the run that an entry at an instant would start; ok is false when there was one already.
+func (c *campaign) nextOccurrence(earlier []*enrolment, cart *crm.ProfileCart, at crm.Instant) (name string, ok bool) {
+	switch c.occurrence {
+	case OccurrenceOnce:
+		return OccurrenceOnce, len(earlier) == 0
+	case OccurrenceCart:
+		name = cartOccurrence(cart)
+		for _, n := range earlier {
+			if n.Occurrence == name {
+				return "", false
+			}
+		}
+		return name, true
+	}
+	for _, n := range earlier {
+		if n.open() || c.occurrence == OccurrenceAgain && n.TriggeredAt.Add(c.againAfter) > at {
+			return "", false
+		}
+	}
+	return "n:" + strconv.Itoa(len(earlier)+1), true
+}
+
+func (e *Engine) writeFeed(ctx context.Context, tx *store.Tx, f *feeding) error {
+	var rows [][]any
+	var exits []int64
+	done := map[int64]bool{}
+	for _, n := range f.touched {
+		switch {
+		case done[n.ID]:
+		case n.isNew:
+			rows = append(rows, n.values())
+		case n.exits:
+			exits = append(exits, n.ID)
+		}
+		done[n.ID] = true
+	}
+	if err := tx.Insert(ctx, "enrolments", splitCols(enrolmentCols), rows); err != nil {
+		return again(tx, err)
+	}
+	if len(exits) > 0 {
+		if _, err := execIn(ctx, tx, "UPDATE enrolments SET state=?, exit_reason=? WHERE id IN (?)", enrolmentExited, string(LeftSegment), exits); err != nil {
+			return err
+		}
+		var rows []sendRow
+		if err := selectIn(ctx, tx, &rows, "SELECT "+sendCols+" FROM sends WHERE enrolment_id IN (?) AND contact_id IN (?) AND state IN ('ready','deferred')",
+			exits, contactsOf(f.changes)); err != nil {
+			return err
+		}
+		for i := range rows {
+			f.moves = append(f.moves, move{row: &rows[i], to: Refused, reason: LeftSegment})
+		}
+		if err := e.applyMoves(ctx, tx, f.pass, f.moves); err != nil {
+			return err
+		}
+	}
+	return f.counts.write(ctx, tx)
+}
+
+func contactsOf(changes []segments.Change) []int64 {
+	ids := make([]int64, 0, len(changes))
+	for _, c := range changes {
+		ids = append(ids, c.ContactID)
+	}
+	return ids
+}

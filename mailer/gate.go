@@ -1,0 +1,282 @@
+package mailer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/relance/relance/internal/crm"
+	"github.com/relance/relance/internal/store"
+	"github.com/relance/relance/segments"
+)
+
+// roundsPerStep bounds a step: this many batches of Parallel mails, then the other phases have their turn.
+const roundsPerStep = 16
+
+// send lets due sends through the gate and hands over those that pass. One transaction settles the answers of the
+// batch before and decides on the next one.
+func (e *Engine) send(ctx context.Context, p *pass) (worked bool, err error) {
+	if !e.allowed() {
+		return false, nil
+	}
+	var answered []handed
+	for range roundsPerStep {
+		rows, err := e.dueSends(ctx, p)
+		if err != nil || len(rows) == 0 {
+			return worked, errors.Join(err, e.settle(ctx, p, answered))
+		}
+		hands, err := e.gate(ctx, p, answered, rows)
+		if err != nil {
+			return worked, errors.Join(fmt.Errorf("deciding on mails: %w", err), e.settle(ctx, p, append(answered, hands...)))
+		}
+		worked = true
+		answered = e.handOver(ctx, p, hands)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return worked, e.settle(ctx, p, answered)
+}
+
+func (e *Engine) dueSends(ctx context.Context, p *pass) ([]sendRow, error) {
+	wall := e.o.Wall()
+	query := "SELECT " + sendCols + " FROM sends WHERE lane IN (?) AND state IN ('ready','deferred') AND until_at<=? AND retry_at<=?"
+	args := []any{nil, p.now, wall.UnixMilli()}
+	if shut := e.breakers.shut(wall); len(shut) > 0 {
+		query += " AND audience_id NOT IN (?)"
+		args = append(args, shut)
+	}
+	query += " LIMIT ?"
+	var rows []sendRow
+	for _, lanes := range rotated(p.lanes, e.ring) {
+		if len(lanes) == 0 || len(rows) == e.o.Parallel {
+			continue
+		}
+		args[0] = lanes
+		var some []sendRow
+		if err := selectIn(ctx, e.db.Read(), &some, query, append(slices.Clone(args), e.o.Parallel-len(rows))...); err != nil {
+			return nil, fmt.Errorf("reading due sends: %w", err)
+		}
+		rows = append(rows, some...)
+	}
+	if len(rows) > 0 {
+		e.ring = rows[len(rows)-1].Lane + 1
+	}
+	return e.breakers.probesOnly(rows), nil
+}
+
+// rotated splits the lanes into those from first on and those before it.
+func rotated(lanes []int, first int) [2][]int {
+	sorted := slices.Sorted(slices.Values(lanes))
+	at, _ := slices.BinarySearch(sorted, first)
+	return [2][]int{sorted[at:], sorted[:at]}
+}
+
+// gate is the deciding transaction. It returns what is to be handed over now, committed as handing; with an error,
+// what may have been committed as handing and is not to be handed over.
+func (e *Engine) gate(ctx context.Context, p *pass, answered []handed, due []sendRow) ([]handed, error) {
+	if err := e.askFreshness(ctx, p, due); err != nil {
+		return nil, err
+	}
+	var moves []move
+	var hands []handed
+	err := e.db.Write(ctx, "mailer.gate", func(tx *store.Tx) error {
+		var err error
+		hands = nil
+		if err = e.fence(ctx, tx, lanesOf(answered, due)); err != nil {
+			return err
+		}
+		if moves, err = e.settleMoves(ctx, tx, answered); err != nil {
+			return err
+		}
+		g, err := e.load(ctx, tx, p, due)
+		if err != nil {
+			return err
+		}
+		for i := range g.rows {
+			m, h := g.decide(&g.rows[i])
+			moves = append(moves, m)
+			if h != nil {
+				hands = append(hands, *h)
+			}
+		}
+		if err := g.writeWishes(ctx, tx); err != nil {
+			return err
+		}
+		return e.applyMoves(ctx, tx, p, moves)
+	})
+	if err != nil {
+		// The commit may have happened all the same. These mails were certainly not handed over: say so if it did.
+		for i := range hands {
+			hands[i].answer = notSent(Late, e.o.Wall())
+		}
+		return hands, err
+	}
+	e.observe(p, moves)
+	return hands, nil
+}
+
+func lanesOf(answered []handed, due []sendRow) []int {
+	var lanes []int
+	for _, h := range answered {
+		lanes = append(lanes, h.row.Lane)
+	}
+	for _, r := range due {
+		lanes = append(lanes, r.Lane)
+	}
+	return lanes
+}
+
+// askFreshness finds out whether the shops of the batch have been read lately. What the gate loads afterwards
+// contains what those reads brought.
+func (e *Engine) askFreshness(ctx context.Context, p *pass, due []sendRow) error {
+	for _, s := range due {
+		if _, asked := p.fresh[s.ShopID]; asked || s.ShopID == 0 {
+			continue
+		}
+		ok, err := e.mirror.ReadSince(ctx, e.db.Read(), s.ShopID, freshKinds(), p.now.Add(-e.o.Freshness))
+		if err != nil {
+			return fmt.Errorf("asking whether the shop has been read: %w", err)
+		}
+		p.fresh[s.ShopID] = ok
+	}
+	return nil
+}
+
+// freshKinds is what a mail relies on: an order stops it, a cart is shown in it.
+func freshKinds() []crm.Kind { return []crm.Kind{crm.KindOrder, crm.KindCart} }
+
+// gating is one batch at the gate: everything is read in the deciding transaction.
+type gating struct {
+	*pass
+	e          *Engine
+	tx         *store.Tx
+	wall       time.Time
+	rows       []sendRow
+	profiles   map[int64]*crm.Profile
+	suppressed map[int64]map[string]bool
+	members    map[member]bool
+	earlier    map[int64][]crm.Instant // marketing mails of a contact, oldest first
+	heldOut    map[member]bool         // already in holdouts, by campaign
+	wants      map[int64]bool          // shops to be read
+	newHoldout []member
+}
+
+type member struct {
+	contact int64
+	name    string // of a segment or a campaign
+}
+
+func (e *Engine) load(ctx context.Context, tx *store.Tx, p *pass, due []sendRow) (*gating, error) {
+	g := &gating{pass: p, e: e, tx: tx, wall: e.o.Wall(), members: map[member]bool{}, earlier: map[int64][]crm.Instant{}, heldOut: map[member]bool{}, wants: map[int64]bool{}}
+	ids := make([]int64, len(due))
+	for i, s := range due {
+		ids[i] = s.ID
+	}
+	if err := selectIn(ctx, tx, &g.rows, "SELECT "+sendCols+" FROM sends WHERE id IN (?) AND state IN ('ready','deferred')", ids); err != nil {
+		return nil, fmt.Errorf("reading sends: %w", err)
+	}
+	contacts := map[int64]bool{}
+	for _, s := range g.rows {
+		contacts[s.ContactID] = true
+	}
+	list := slices.Sorted(maps.Keys(contacts))
+	if len(list) == 0 {
+		return g, nil
+	}
+	var err error
+	if g.profiles, err = e.profiles(ctx, tx, list, crm.Needs{Orders: true, Lines: true, Carts: true, Consents: true}); err != nil {
+		return nil, err
+	}
+	aliases, err := e.mirror.Aliases(ctx, tx, list)
+	if err != nil {
+		return nil, err
+	}
+	if g.suppressed, err = suppressedContacts(ctx, tx, g.profiles, aliases); err != nil {
+		return nil, err
+	}
+	if err := g.loadMembers(ctx); err != nil {
+		return nil, err
+	}
+	if err := g.loadEarlier(ctx, list); err != nil {
+		return nil, err
+	}
+	return g, g.loadHoldouts(ctx, list)
+}
+
+func (g *gating) loadMembers(ctx context.Context) error {
+	for _, s := range g.rows {
+		r, ok := g.campaigns[s.Campaign]
+		if !ok {
+			continue
+		}
+		key := member{s.ContactID, r.segment}
+		if _, asked := g.members[key]; asked {
+			continue
+		}
+		in, err := segments.IsMember(ctx, g.tx, s.ContactID, r.segment)
+		if err != nil {
+			return fmt.Errorf("reading memberships: %w", err)
+		}
+		g.members[key] = in
+	}
+	return nil
+}
+
+func (g *gating) loadEarlier(ctx context.Context, contacts []int64) error {
+	var longest time.Duration
+	for _, s := range g.e.o.Senders {
+		longest = max(longest, s.Cap.Per)
+	}
+	if longest == 0 {
+		return nil
+	}
+	var rows []struct {
+		ContactID int64       `db:"contact_id"`
+		HandedAt  crm.Instant `db:"handed_at"`
+	}
+	err := selectIn(ctx, g.tx, &rows, `SELECT contact_id, handed_at FROM sends WHERE contact_id IN (?) AND handed_at>? AND kind=?
+ AND state IN ('handing','accepted','unknown') ORDER BY handed_at`, contacts, g.now.Add(-longest), KindMarketing)
+	if err != nil {
+		return fmt.Errorf("reading earlier mails: %w", err)
+	}
+	for _, r := range rows {
+		g.earlier[r.ContactID] = append(g.earlier[r.ContactID], r.HandedAt)
+	}
+	return nil
+}
+
+func (g *gating) loadHoldouts(ctx context.Context, contacts []int64) error {
+	if !slices.ContainsFunc(g.rows, func(s sendRow) bool { r, ok := g.campaigns[s.Campaign]; return ok && r.holdout > 0 }) {
+		return nil
+	}
+	var rows []struct {
+		Campaign  string
+		ContactID int64 `db:"contact_id"`
+	}
+	if err := selectIn(ctx, g.tx, &rows, "SELECT campaign, contact_id FROM holdouts WHERE contact_id IN (?)", contacts); err != nil {
+		return fmt.Errorf("reading holdouts: %w", err)
+	}
+	for _, r := range rows {
+		g.heldOut[member{r.ContactID, r.Campaign}] = true
+	}
+	return nil
+}
+
+// writeWishes asks for the reads that deferred mails wait for, and logs new holdouts.
+func (g *gating) writeWishes(ctx context.Context, tx *store.Tx) error {
+	for _, shopID := range slices.Sorted(maps.Keys(g.wants)) {
+		// The oldest read that would do is asked for: a read already under way then serves every mail that waits.
+		if err := g.e.mirror.RequestRead(ctx, tx, shopID, freshKinds(), g.now.Add(-g.e.o.Freshness)); err != nil {
+			return fmt.Errorf("asking for a read of the shop: %w", err)
+		}
+	}
+	var rows [][]any
+	for _, h := range g.newHoldout {
+		rows = append(rows, []any{h.name, h.contact, g.now})
+	}
+	return tx.Upsert(ctx, "holdouts", []string{"campaign", "contact_id"}, []string{"campaign", "contact_id", "at"}, rows)
+}

@@ -1,0 +1,48 @@
+package mailer
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics of the mailer. Its labels are closed sets; campaign ids are the operator's own.
+type Metrics struct {
+	sends      *prometheus.CounterVec
+	rows       *prometheus.GaugeVec
+	lateness   prometheus.Histogram
+	enrolments *prometheus.CounterVec
+	paused     prometheus.Gauge
+}
+
+// NewMetrics registers them; a nil registerer makes metrics that nobody sees.
+func NewMetrics(r prometheus.Registerer) *Metrics {
+	m := &Metrics{
+		sends: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "relance_sends_total", Help: "Moves of sends in the ledger, by the state reached and the reason.",
+		}, []string{"state", "reason"}),
+		rows: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "relance_sends_rows", Help: "Sends that are not settled, by state.",
+		}, []string{"state"}),
+		lateness: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "relance_sends_lateness_seconds", Help: "From when a mail was due to when it was handed over, in business time.",
+			Buckets: []float64{.1, .5, 1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600},
+		}),
+		enrolments: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "relance_campaign_enrolments_total", Help: "Entries into the segment of a campaign, by what became of them.",
+		}, []string{"campaign", "outcome"}),
+		paused: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "relance_sends_paused", Help: "1 while nothing is sent because sending is switched off or a provider refuses us.",
+		}),
+	}
+	for _, s := range States() {
+		for _, reason := range append(Reasons(s), NoReason) {
+			m.sends.WithLabelValues(string(s), string(reason))
+		}
+		if !s.Terminal() {
+			m.rows.WithLabelValues(string(s))
+		}
+	}
+	if r != nil {
+		r.MustRegister(m.sends, m.rows, m.lateness, m.enrolments, m.paused)
+	}
+	return m
+}
