@@ -12,6 +12,13 @@ CREATE TABLE IF NOT EXISTS segment_defs (
   built_at BIGINT NOT NULL DEFAULT 0,
   PRIMARY KEY (segment, generation)
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS segment_builds (
+  segment VARCHAR(64) NOT NULL,
+  generation BIGINT NOT NULL,
+  lane BIGINT NOT NULL,
+  position BIGINT NOT NULL DEFAULT 0,
+  PRIMARY KEY (segment, generation, lane)
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 CREATE TABLE IF NOT EXISTS memberships (
   contact_id BIGINT NOT NULL,
   segment VARCHAR(64) NOT NULL,

@@ -11,6 +11,13 @@ CREATE TABLE IF NOT EXISTS segment_defs (
   built_at INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (segment, generation)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS segment_builds (
+  segment TEXT NOT NULL,
+  generation INTEGER NOT NULL,
+  lane INTEGER NOT NULL,
+  position INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (segment, generation, lane)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS memberships (
   contact_id INTEGER NOT NULL,
   segment TEXT NOT NULL,

@@ -1,0 +1,166 @@
+package segments
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/relance/relance/internal/crm"
+	"github.com/relance/relance/internal/store"
+	"github.com/relance/relance/segments/rule"
+)
+
+// Deploy stores the definitions that the maintainer was made with. What is new or says something else than what is
+// stored gets a generation of its own, which Step then builds; what is no longer defined is retired.
+// Call it once after the leases were taken and at every reload; it may be repeated.
+func (m *Maintainer) Deploy(ctx context.Context, now time.Time) error {
+	total, err := m.mirror.LiveContacts(ctx)
+	if err != nil {
+		return fmt.Errorf("deploying segments: %w", err)
+	}
+	at := max(crm.At(now), m.clock)
+	err = m.db.Write(ctx, "segments.deploy", func(tx *store.Tx) error {
+		stored, err := storedDefs(ctx, tx)
+		if err != nil {
+			return err
+		}
+		wanted := map[string]bool{}
+		for _, d := range m.defs {
+			wanted[d.ID] = true
+			if err := deployOne(ctx, tx, d, stored[d.ID], total, at); err != nil {
+				return err
+			}
+		}
+		for id := range stored {
+			if !wanted[id] {
+				if err := retire(ctx, tx, id, StateLive, StateBuilding); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("deploying segments: %w", err)
+	}
+	return nil
+}
+
+func storedDefs(ctx context.Context, tx *store.Tx) (map[string][]defRow, error) {
+	var rows []defRow
+	if err := tx.SelectContext(ctx, &rows, "SELECT segment, generation, state, hash, spec FROM segment_defs ORDER BY segment, generation"); err != nil {
+		return nil, err
+	}
+	out := map[string][]defRow{}
+	for _, r := range rows {
+		out[r.Segment] = append(out[r.Segment], r)
+	}
+	return out, nil
+}
+
+// deployOne compares with the newest generation in force: the one being built, else the live one.
+func deployOne(ctx context.Context, tx *store.Tx, d *rule.Segment, rows []defRow, total int64, now crm.Instant) error {
+	var newest *defRow
+	generation := int64(1)
+	for i := range rows {
+		generation = rows[i].Generation + 1
+		if rows[i].State == StateBuilding || rows[i].State == StateLive {
+			newest = &rows[i]
+		}
+	}
+	text, err := d.Encode()
+	if err != nil {
+		return err
+	}
+	if newest != nil && newest.Hash == d.Hash() {
+		if newest.Spec == text {
+			return nil
+		}
+		_, err := tx.ExecContext(ctx, "UPDATE segment_defs SET spec=? WHERE segment=? AND generation=?", text, d.ID, newest.Generation)
+		return err
+	}
+	if err := retire(ctx, tx, d.ID, StateBuilding); err != nil {
+		return err
+	}
+	err = tx.Insert(ctx, "segment_defs", []string{"segment", "generation", "state", "hash", "spec", "build_position", "build_total", "created_at", "built_at"},
+		[][]any{{d.ID, generation, StateBuilding, d.Hash(), text, 0, total, now, 0}})
+	if err != nil {
+		if tx.Dialect().Duplicate(err) { // another process deploys the same
+			return fmt.Errorf("%w: %w", store.ErrAgain, err)
+		}
+		return err
+	}
+	rowsOf := make([][]any, crm.Lanes)
+	for lane := range rowsOf {
+		rowsOf[lane] = []any{d.ID, generation, lane, 0}
+	}
+	return tx.Insert(ctx, "segment_builds", []string{"segment", "generation", "lane", "position"}, rowsOf)
+}
+
+func retire(ctx context.Context, tx *store.Tx, segment string, states ...string) error {
+	for _, state := range states {
+		if _, err := tx.ExecContext(ctx, "UPDATE segment_defs SET state='retired' WHERE segment=? AND state=?", segment, state); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finish makes every building slot that has been built in all lanes the live one of its segment, at once.
+func (m *Maintainer) finish(ctx context.Context, now crm.Instant) (bool, error) {
+	var ready []*slot
+	for _, s := range m.setup.slots {
+		if s.state != StateBuilding || !m.builtHere(s) {
+			continue
+		}
+		var left int
+		if err := m.db.Read().GetContext(ctx, &left, "SELECT COUNT(*) FROM segment_builds WHERE segment=? AND generation=? AND position<?",
+			s.segment, s.generation, laneBuilt); err != nil {
+			return false, fmt.Errorf("asking how far a build is: %w", err)
+		}
+		if left == 0 {
+			ready = append(ready, s)
+		}
+	}
+	if ready == nil {
+		return false, nil
+	}
+	err := m.db.Write(ctx, "segments.switch", func(tx *store.Tx) error {
+		for _, s := range ready {
+			if err := switchTo(ctx, tx, s, now); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return false, fmt.Errorf("switching to built segments: %w", err)
+	}
+	return true, nil
+}
+
+func switchTo(ctx context.Context, tx *store.Tx, s *slot, now crm.Instant) error {
+	var state string
+	if err := tx.GetContext(ctx, &state, "SELECT state FROM segment_defs WHERE segment=? AND generation=?", s.segment, s.generation); err != nil || state != StateBuilding {
+		return err // another process switched or retired it
+	}
+	if err := retire(ctx, tx, s.segment, StateLive); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, "UPDATE segment_defs SET state='live', built_at=? WHERE segment=? AND generation=? AND state='building'",
+		now, s.segment, s.generation); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, "DELETE FROM segment_builds WHERE segment=? AND generation=?", s.segment, s.generation)
+	return err
+}
+
+// builtHere tells whether the slot is built in every lane that is ours.
+func (m *Maintainer) builtHere(s *slot) bool {
+	for _, lane := range m.lanes {
+		if s.positions[lane] != laneBuilt {
+			return false
+		}
+	}
+	return len(m.lanes) > 0
+}

@@ -1,0 +1,130 @@
+package segments
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/relance/relance/internal/crm"
+)
+
+// Metrics of the maintainer; a nil *Metrics measures nothing.
+type Metrics struct {
+	watermarkLag prometheus.Gauge
+	dirty        prometheus.Gauge
+	dirtyOldest  prometheus.Gauge
+	dueRows      prometheus.Gauge
+	lateness     prometheus.Histogram
+	size         *prometheus.GaugeVec
+	evaluations  prometheus.Counter
+
+	lastMarks time.Time // real time of the last count
+	lastDue   time.Time
+}
+
+// Counting rows is not free, so it is not done at every step (real time).
+const (
+	everyMarks = 5 * time.Second
+	everyDue   = time.Minute
+)
+
+// NewMetrics registers the metrics.
+func NewMetrics(r prometheus.Registerer) *Metrics {
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
+	}
+	m := &Metrics{
+		watermarkLag: gauge("relance_segments_watermark_lag_seconds", "Business time between now and the instant as of which memberships are exact."),
+		dirty:        gauge("relance_segments_dirty_contacts", "Contacts whose facts changed and that wait to be evaluated."),
+		dirtyOldest:  gauge("relance_segments_dirty_oldest_seconds", "Age of the oldest mark on a contact whose facts changed."),
+		dueRows:      gauge("relance_segments_due_rows", "Contacts that the clock will change some day."),
+		lateness: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "relance_segments_due_lateness_seconds", Help: "How long after its due instant a contact was evaluated.",
+			Buckets: []float64{.1, .5, 1, 2, 5, 15, 60, 600, 3600, 86400},
+		}),
+		size: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "relance_segments_size", Help: "Members of a segment."}, []string{"segment"}),
+		evaluations: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "relance_segments_evaluations_total", Help: "Definitions evaluated for a contact at an instant.",
+		}),
+	}
+	r.MustRegister(m.watermarkLag, m.dirty, m.dirtyOldest, m.dueRows, m.lateness, m.size, m.evaluations)
+	return m
+}
+
+func (x *Metrics) lag(now, watermark crm.Instant) {
+	if x != nil && watermark > 0 {
+		x.watermarkLag.Set(float64(now-watermark) / 1000)
+	}
+}
+
+func (x *Metrics) late(due []dueRow, now crm.Instant) {
+	if x == nil {
+		return
+	}
+	for _, d := range due {
+		x.lateness.Observe(float64(now-d.DueAt) / 1000)
+	}
+}
+
+// settled counts evaluations and follows the sizes of live segments.
+func (x *Metrics) settled(cs []*settling, slots int, sizes map[string]int64) {
+	if x == nil {
+		return
+	}
+	for _, c := range cs {
+		x.evaluations.Add(float64(c.steps * slots))
+	}
+	for segment, n := range sizes {
+		x.size.WithLabelValues(segment).Add(float64(n))
+	}
+}
+
+// count sets the sizes anew after the definitions in force changed.
+func (x *Metrics) count(ctx context.Context, m *Maintainer) error {
+	if x == nil {
+		return nil
+	}
+	x.size.Reset()
+	for _, s := range m.setup.slots {
+		if s.state != StateLive {
+			continue
+		}
+		n, err := Size(ctx, m.db.Read(), s.segment)
+		if err != nil {
+			return err
+		}
+		x.size.WithLabelValues(s.segment).Set(float64(n))
+	}
+	return nil
+}
+
+// observe counts marks and due rows from time to time.
+func (x *Metrics) observe(ctx context.Context, m *Maintainer) error {
+	if x == nil {
+		return nil
+	}
+	wall := m.wall()
+	if wall.Sub(x.lastMarks) >= everyMarks {
+		n, oldest, err := m.mirror.DirtyStats(ctx)
+		if err != nil {
+			return err
+		}
+		x.dirty.Set(float64(n))
+		x.dirtyOldest.Set(0)
+		if n > 0 {
+			x.dirtyOldest.Set(float64(max(m.clock-oldest, 0)) / 1000)
+		}
+		x.lastMarks = wall
+	}
+	if wall.Sub(x.lastDue) >= everyDue {
+		var n int64
+		if err := m.db.Read().GetContext(ctx, &n, "SELECT COUNT(*) FROM segment_due"); err != nil {
+			return fmt.Errorf("counting due rows: %w", err)
+		}
+		x.dueRows.Set(float64(n))
+		x.lastDue = wall
+	}
+	return nil
+}

@@ -1,0 +1,173 @@
+package segments
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/relance/relance/internal/crm"
+	"github.com/relance/relance/internal/mirror"
+)
+
+// Difference is a membership, or a due instant, that evaluation from scratch does not confirm.
+type Difference struct {
+	ContactID int64  `json:"contact"`
+	Segment   string `json:"segment,omitempty"` // "" for a due instant
+	Stored    bool   `json:"stored"`            // in the segment by the memberships
+	Computed  bool   `json:"computed"`          // in the segment by its definition
+	Detail    string `json:"detail,omitempty"`
+}
+
+// Report is what Verify found.
+type Report struct {
+	At          crm.Instant  `json:"at_ms"`
+	Contacts    int64        `json:"contacts"`    // counted anew
+	Unsettled   int64        `json:"unsettled"`   // left out: their facts or their instant wait for the maintainer
+	Memberships int64        `json:"memberships"` // found stored
+	Differences []Difference `json:"differences"`
+}
+
+const maxDifferences = 1000
+
+// Verify counts every live segment anew from the facts, page by page, and lists what differs (at most 1000). It may run
+// beside the maintainer: a contact that seems wrong is looked at again before it is listed.
+func Verify(ctx context.Context, m *mirror.Mirror, now time.Time) (Report, error) {
+	r := Report{At: crm.At(now)}
+	q := m.DB().Read()
+	setup, err := readSetup(ctx, q, nil)
+	if err != nil {
+		return r, err
+	}
+	for after := int64(0); ; {
+		ids, err := m.ContactIDs(ctx, q, after, batchSize)
+		if err != nil {
+			return r, fmt.Errorf("verifying segments: %w", err)
+		}
+		if len(ids) == 0 {
+			return r, r.orphans(ctx, m, setup)
+		}
+		after = ids[len(ids)-1]
+		if err := r.page(ctx, m, setup, ids); err != nil {
+			return r, fmt.Errorf("verifying segments: %w", err)
+		}
+	}
+}
+
+// page counts a page; a contact that differs is read again, since the maintainer may have moved it meanwhile.
+func (r *Report) page(ctx context.Context, m *mirror.Mirror, s *setup, ids []int64) error {
+	const tries = 3
+	r.Contacts += int64(len(ids))
+	for try := 1; len(ids) > 0; try++ {
+		c, err := check(ctx, m, s, ids, r.At)
+		if err != nil {
+			return err
+		}
+		r.Memberships += c.memberships
+		r.Unsettled += c.unsettled
+		if try == tries {
+			r.Differences = append(r.Differences, c.found[:min(len(c.found), max(maxDifferences-len(r.Differences), 0))]...)
+			return nil
+		}
+		ids = c.again
+	}
+	return nil
+}
+
+type checked struct {
+	memberships, unsettled int64
+	again                  []int64
+	found                  []Difference
+}
+
+func check(ctx context.Context, m *mirror.Mirror, s *setup, ids []int64, now crm.Instant) (checked, error) {
+	var out checked
+	q := m.DB().Read()
+	b, err := load(ctx, m, q, s, ids, false)
+	if err != nil {
+		return out, err
+	}
+	clock, err := readMeta(ctx, q, metaClock) // after the rows: they are at most that new
+	if err != nil {
+		return out, err
+	}
+	now = max(now, clock)
+	for _, c := range b.subjects {
+		if c.mark != nil || c.due <= now {
+			out.unsettled++
+			continue
+		}
+		n, found := c.differences(s, now)
+		if len(found) > 0 {
+			out.again, out.found = append(out.again, c.id), append(out.found, found...)
+			continue
+		}
+		out.memberships += n
+	}
+	return out, nil
+}
+
+func (c *subject) differences(s *setup, now crm.Instant) (members int64, found []Difference) {
+	for i, sl := range s.slots {
+		if !sl.covers(c.id) {
+			continue
+		}
+		should := c.profile != nil && sl.rule.Match(c.profile, now)
+		if should != c.in[i] {
+			found = append(found, Difference{ContactID: c.id, Segment: sl.segment, Stored: c.in[i], Computed: should})
+		}
+		if c.profile != nil {
+			if next := sl.rule.NextChange(c.profile, now); next < c.due {
+				found = append(found, Difference{
+					ContactID: c.id, Segment: sl.segment, Stored: c.in[i], Computed: should,
+					Detail: fmt.Sprintf("the clock changes it at %d, but the contact is not due until %d", next, c.due),
+				})
+			}
+		}
+		if c.in[i] && sl.state == StateLive {
+			members++
+		}
+	}
+	return members, found
+}
+
+// orphans looks for members to whom nothing refers any more.
+func (r *Report) orphans(ctx context.Context, m *mirror.Mirror, s *setup) error {
+	q := m.DB().Read()
+	for _, sl := range s.slots {
+		for after := int64(0); sl.state == StateLive; {
+			ms, err := Members(ctx, q, sl.segment, after, batchSize)
+			if err != nil {
+				return err
+			}
+			if len(ms) == 0 {
+				break
+			}
+			ids := make([]int64, len(ms))
+			for i, x := range ms {
+				ids[i] = x.ContactID
+			}
+			after = ids[len(ids)-1]
+			if err := r.lifeless(ctx, m, s, ids); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (r *Report) lifeless(ctx context.Context, m *mirror.Mirror, s *setup, ids []int64) error {
+	live, err := m.LiveAmong(ctx, m.DB().Read(), ids)
+	if err != nil {
+		return err
+	}
+	var gone []int64
+	for _, id := range ids {
+		if !live[id] {
+			gone = append(gone, id)
+		}
+	}
+	if gone == nil {
+		return nil
+	}
+	return r.page(ctx, m, s, gone)
+}

@@ -1,0 +1,109 @@
+package segments
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/relance/relance/internal/crm"
+	"github.com/relance/relance/internal/mirror"
+	"github.com/relance/relance/internal/store"
+)
+
+// before is what was stored of a contact when its batch was read.
+type before struct {
+	in    []bool
+	since []crm.Instant
+	due   crm.Instant
+}
+
+// rows is what a batch writes, table by table, so that each takes a few statements.
+type rows struct {
+	changes [][]any
+	join    [][]any
+	leave   map[slotKey][]int64
+	due     [][]any
+	noDue   []int64
+	marks   []mirror.Dirty
+	sizes   map[string]int64 // per segment, of live slots
+}
+
+type slotKey struct {
+	segment    string
+	generation int64
+}
+
+// add collects what settling one contact changed.
+func (r *rows) add(tx *store.Tx, s *setup, c *settling, was before, now crm.Instant) {
+	lane := crm.LaneOf(c.id)
+	for _, f := range c.flips {
+		if s.voice(f.slot, c.id) {
+			pending := f.cause.Triggers()
+			r.changes = append(r.changes, []any{tx.NewID(), c.id, lane, s.slots[f.slot].segment, flag(f.entered), f.at, now, string(f.cause), flag(pending)})
+		}
+	}
+	for i, sl := range s.slots {
+		switch {
+		case c.in[i] && (!was.in[i] || was.since[i] != c.since[i]):
+			r.join = append(r.join, []any{c.id, sl.segment, sl.generation, lane, c.since[i]})
+		case !c.in[i] && was.in[i]:
+			k := slotKey{sl.segment, sl.generation}
+			r.leave[k] = append(r.leave[k], c.id)
+		}
+		if sl.state == StateLive && c.in[i] != was.in[i] {
+			r.sizes[sl.segment] += int64(2*flag(c.in[i]) - 1)
+		}
+	}
+	switch {
+	case c.next == was.due:
+	case c.next == crm.Never:
+		r.noDue = append(r.noDue, c.id)
+	default:
+		r.due = append(r.due, []any{c.id, lane, c.next})
+	}
+	if c.mark != nil && c.done {
+		r.marks = append(r.marks, *c.mark)
+	}
+}
+
+// write stores what was collected.
+func (r *rows) write(ctx context.Context, m *mirror.Mirror, tx *store.Tx) error {
+	if err := tx.Insert(ctx, "segment_changes",
+		[]string{"id", "contact_id", "lane", "segment", "entered", "effective_at", "recorded_at", "cause", "pending"}, r.changes); err != nil {
+		return fmt.Errorf("recording segment changes: %w", err)
+	}
+	if err := tx.Upsert(ctx, "memberships", []string{"contact_id", "segment", "generation"},
+		[]string{"contact_id", "segment", "generation", "lane", "since"}, r.join); err != nil {
+		return fmt.Errorf("writing memberships: %w", err)
+	}
+	keys := slices.SortedFunc(maps.Keys(r.leave), func(a, b slotKey) int { return compareKeys(a, b) })
+	for _, k := range keys {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM memberships WHERE segment=? AND generation=? AND contact_id IN ("+list(r.leave[k])+")",
+			k.segment, k.generation); err != nil {
+			return fmt.Errorf("ending memberships: %w", err)
+		}
+	}
+	if err := tx.Upsert(ctx, "segment_due", []string{"contact_id"}, []string{"contact_id", "lane", "due_at"}, r.due); err != nil {
+		return fmt.Errorf("writing due instants: %w", err)
+	}
+	if len(r.noDue) > 0 {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM segment_due WHERE contact_id IN ("+list(r.noDue)+")"); err != nil {
+			return fmt.Errorf("ending due instants: %w", err)
+		}
+	}
+	if len(r.marks) > 0 {
+		return m.ClearDirty(ctx, tx, r.marks)
+	}
+	return nil
+}
+
+func compareKeys(a, b slotKey) int {
+	if a.segment != b.segment {
+		if a.segment < b.segment {
+			return -1
+		}
+		return 1
+	}
+	return int(a.generation - b.generation)
+}
