@@ -1,0 +1,130 @@
+package config
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/relance/relance/internal/fault"
+	"github.com/relance/relance/mailer"
+	"github.com/relance/relance/mailer/render"
+	"github.com/relance/relance/mailer/templates"
+)
+
+const templatesDir = "templates"
+
+// domain has each package check what it owns.
+func (l *loader) domain(f *files, c *Config) {
+	for _, name := range slices.Sorted(maps.Keys(c.Shops)) {
+		s := c.Shops[name]
+		s.WooCommerce.Shop = name
+		c.Shops[name] = s
+		if s.Platform == "woocommerce" {
+			l.problems(f.shopDocs[name], "$.woocommerce", s.WooCommerce.Validate())
+		}
+	}
+	l.problemsIn(f.segmentDocs, f.segments.Validate())
+	known := l.templates(c)
+	if f.mainDoc == nil || f.broken { // names are missing that the unreadable files define
+		return
+	}
+	l.problemsIn(f.campaignDocs, f.campaigns.Validate(mailer.Known{
+		Segments: set(maps.Keys(f.segments)), Templates: known, Audiences: set(maps.Keys(c.Audiences)),
+	}))
+	l.mayLeave(f, c)
+}
+
+func set(names func(yield func(string) bool)) map[string]bool {
+	out := map[string]bool{}
+	for n := range names {
+		out[n] = true
+	}
+	return out
+}
+
+// problemsIn places problems of definitions that come from several files; the first step of a path is the definition.
+func (l *loader) problemsIn(docs map[string]*document, ps []fault.Problem) {
+	for _, p := range ps {
+		if s := steps(p.Path); len(s) > 0 && docs[s[0]] != nil {
+			l.problem(docs[s[0]], p.Path, p.Message, p.Want)
+		} else {
+			l.whole(mainFile, p.Message, p.Want)
+		}
+	}
+}
+
+// templates loads them and gives the names there are, broken ones included.
+func (l *loader) templates(c *Config) map[string]bool {
+	loaded, ps := render.Load(os.DirFS(filepath.Join(l.dir, templatesDir)), nil, templates.Default())
+	c.Templates = loaded
+	known := set(slices.Values(loaded.Names()))
+	at := regexp.MustCompile(`^([^:]+)(?::(\d+))?(?::(\d+))?$`)
+	for _, p := range ps {
+		m := at.FindStringSubmatch(p.Path)
+		if m == nil {
+			l.whole(templatesDir, p.Path+": "+p.Message, p.Want)
+			continue
+		}
+		name, _, _ := strings.Cut(m[1], ".")
+		known[name] = true
+		l.inTemplate(m[1], m[2], m[3], p)
+	}
+	return known
+}
+
+func (l *loader) inTemplate(file, line, column string, p fault.Problem) {
+	rel := templatesDir + "/" + file
+	data, err := os.ReadFile(filepath.Join(l.dir, templatesDir, file))
+	n, _ := strconv.Atoi(line)
+	if err != nil || n == 0 {
+		l.whole(strings.TrimSuffix(rel, "/."), p.Message, p.Want)
+		return
+	}
+	col, _ := strconv.Atoi(column)
+	doc := &document{name: rel, lines: strings.Split(string(data), "\n")}
+	l.pending = append(l.pending, pending{doc, n, max(col, 1), Mistake{File: rel, Message: p.Message, Want: p.Want}})
+}
+
+// mayLeave refuses marketing mails that would really leave without what makes them lawful: a way to unsubscribe in
+// one click, which needs an address that mailbox providers reach, and the sender's postal address.
+func (l *loader) mayLeave(f *files, c *Config) {
+	for _, id := range slices.Sorted(maps.Keys(f.campaigns)) {
+		spec := f.campaigns[id]
+		a := c.Audiences[or(spec.Audience, DefaultAudience)]
+		if !markets(spec, a) {
+			continue
+		}
+		doc, path := f.campaignDocs[id], "$."+id
+		switch {
+		case c.PublicURL == "":
+			l.problem(doc, path, "campaign "+id+" would send marketing mails that nobody can unsubscribe from: "+mainFile+" has no public_url",
+				"public_url: the https address of the public listener; or provider: outbox for the audience")
+		case !strings.HasPrefix(c.PublicURL, "https://"):
+			l.problem(doc, path, "campaign "+id+" would send marketing mails whose unsubscribe link is not https", "public_url: an https address")
+		}
+		if a.PostalAddress == "" {
+			l.problem(doc, path, "campaign "+id+" would send marketing mails without the sender's postal address", "postal_address: in its audience in "+mainFile)
+		}
+	}
+}
+
+// Markets tells whether any campaign sends marketing mails that reach people.
+func (c *Config) Markets() bool {
+	for _, spec := range c.Campaigns {
+		if markets(spec, c.Audiences[or(spec.Audience, DefaultAudience)]) {
+			return true
+		}
+	}
+	return false
+}
+
+func markets(spec mailer.CampaignSpec, a Audience) bool {
+	return spec.Kind != mailer.KindTransactional && a.Real()
+}
+
+// Real tells whether mails of the audience reach people.
+func (a Audience) Real() bool { return a.Provider == "sendgrid" && !a.SendGrid.Sandbox }

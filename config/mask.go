@@ -1,0 +1,112 @@
+package config
+
+import (
+	"regexp"
+	"strings"
+)
+
+const masked = "***"
+
+// masker hides secrets in what people are shown: values of secret keys by looking at the text (a file that does not
+// parse has no tree), and every secret value known from the tree or the environment wherever it turns up.
+type masker struct {
+	values  []string       // literal secrets
+	key     *regexp.Regexp // up to the value of a secret key
+	address *regexp.Regexp // up to the address of a database
+	email   *regexp.Regexp
+}
+
+func newMasker() *masker {
+	word := `[\w.-]*(?:key|secret|password|passwd|token)`
+	return &masker{
+		key:     regexp.MustCompile(`(?i)^.*?(?:["']` + word + `["']\s*:\s*|` + word + `\s*:(?:\s+|$))`),
+		address: regexp.MustCompile(`(?i)^\s*["']?(?:database|dsn)["']?\s*:\s+`),
+		email:   regexp.MustCompile(`[^\s@"'<>,;:\[\]{}()|=]+@[^\s@"'<>,;:\[\]{}()|=]+\.[^\s@"'<>,;:\[\]{}()|=]+`),
+	}
+}
+
+// hide adds a secret. Short ones are left out: "1" would mask half of every text.
+func (m *masker) hide(secret string) {
+	for part := range strings.Lines(secret) {
+		if part = strings.TrimSpace(part); len(part) >= 4 {
+			m.values = append(m.values, part)
+		}
+	}
+}
+
+// text masks a message.
+func (m *masker) text(s string) string {
+	for _, v := range m.values {
+		s = strings.ReplaceAll(s, v, masked)
+	}
+	return m.email.ReplaceAllString(s, masked)
+}
+
+// line masks the line with the given number (from 1) of a file and moves the column (from 1) with it.
+func (m *masker) line(lines []string, number, column int) (string, int) {
+	if number < 1 || number > len(lines) {
+		return "", 1
+	}
+	s := lines[number-1]
+	if start, ok := m.secretStart(lines, number); ok && start < len(s) && !isReference(s[start:]) {
+		at := len([]rune(s[:start]))
+		return m.text(s[:start]) + masked, min(column, at+1)
+	}
+	for _, span := range m.spans(s) {
+		from, to := len([]rune(s[:span[0]])), len([]rune(s[:span[1]]))
+		switch {
+		case column > to:
+			column -= to - from - len(masked)
+		case column > from+1:
+			column = from + 1
+		}
+		s = s[:span[0]] + masked + s[span[1]:]
+	}
+	return s, column
+}
+
+// spans finds literal secrets and e-mails in a line, last first, so that replacing one moves no other.
+func (m *masker) spans(s string) [][2]int {
+	for _, v := range m.values {
+		if i := strings.LastIndex(s, v); i >= 0 {
+			rest := m.spans(s[:i])
+			return append([][2]int{{i, i + len(v)}}, rest...)
+		}
+	}
+	var out [][2]int
+	for _, loc := range m.email.FindAllStringIndex(s, -1) {
+		out = append([][2]int{{loc[0], loc[1]}}, out...)
+	}
+	return out
+}
+
+// secretStart tells from which byte on a line is secret: after a secret key, or all of it when a secret value
+// of several lines runs through it.
+func (m *masker) secretStart(lines []string, number int) (int, bool) {
+	if loc := m.key.FindStringIndex(lines[number-1]); loc != nil {
+		return loc[1], true
+	}
+	if loc := m.address.FindStringIndex(lines[number-1]); loc != nil && strings.Contains(lines[number-1], "@") {
+		return loc[1], true
+	}
+	for n := number - 1; n >= 1; n-- {
+		above := lines[n-1]
+		if strings.TrimSpace(above) == "" || indent(above) >= indent(lines[number-1]) && !m.key.MatchString(above) {
+			continue
+		}
+		if m.key.MatchString(above) {
+			runs := indent(lines[number-1]) > indent(above) && !strings.Contains(lines[number-1], ": ")
+			return indent(lines[number-1]), runs
+		}
+		return 0, false
+	}
+	return 0, false
+}
+
+func indent(s string) int { return len(s) - len(strings.TrimLeft(s, " \t")) }
+
+// isReference tells a value that only names where the secret is.
+func isReference(value string) bool {
+	v := strings.Trim(strings.TrimSpace(value), `"'`)
+	return v == "" || strings.HasPrefix(v, "${") && strings.Index(v, "}") == len(v)-1
+}
