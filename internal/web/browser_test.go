@@ -18,7 +18,7 @@ import (
 // phone opens a real browser at a phone's width.
 func phone(t *testing.T) context.Context {
 	t.Helper()
-	alloc, stop := chromedp.NewExecAllocator(t.Context(), append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()))...)
+	alloc, stop := chromedp.NewExecAllocator(t.Context(), append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.WSURLReadTimeout(time.Minute))...)
 	tab, closeTab := chromedp.NewContext(alloc)
 	// The first Do starts the browser and must not have a deadline of its own: it would end the browser.
 	if err := chromedp.Do(tab, chromedp.EmulateViewport(390, 844, chromedp.EmulateMobile, chromedp.EmulateTouch)); err != nil {
@@ -104,8 +104,13 @@ func TestTheOwnersPageOnAPhone(t *testing.T) {
 	const contacts = `document.querySelector(".tiles b").textContent`
 	do(ctx, t, chromedp.Evaluate[chromedp.Void]("void(window.mark = 1)"))
 	before := value[string](ctx, t, contacts)
-	if _, err := chromedp.Run(ctx, chromedp.Poll[bool](contacts+` !== "`+before+`"`)); err != nil {
+	const renewed = `new Promise(done => new MutationObserver(() => done(` + contacts + `)).observe(document.getElementById("live"), {childList: true}))`
+	after, err := chromedp.Run(ctx, chromedp.Evaluate[string](renewed, chromedp.EvalAwaitPromise))
+	if err != nil {
 		t.Fatalf("the page did not renew itself: %v", err)
+	}
+	if after == before {
+		t.Errorf("renewed, and still %s contacts", after)
 	}
 	if mark := value[int](ctx, t, "window.mark || 0"); mark != 1 {
 		t.Error("the page was loaded again instead of renewed in place")
