@@ -141,7 +141,7 @@ func TestTheMessageOpensInAMailProgram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close() //nolint:errcheck // test
+	defer f.Close()
 	msg, err := mail.ReadMessage(f)
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	htmltemplate "html/template"
 	"io/fs"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -110,9 +111,7 @@ func (s *sources) add(fsys fs.FS) {
 		}
 		s.file(fsys, found, m[1], m[2], m[3])
 	}
-	for name, locales := range found {
-		upper[name] = locales
-	}
+	maps.Copy(upper, found)
 }
 
 func (s *sources) file(fsys fs.FS, found map[string]map[string]*files, name, locale, ext string) {

@@ -95,12 +95,16 @@ func (s *Set) CheckMarketing(template string) []fault.Problem {
 		}
 		file := template + "." + v.locale + ".html"
 		if !strings.Contains(r.HTML, d.Unsubscribe) {
-			out = append(out, fault.Problem{Path: file, Message: "it has no unsubscribe link",
-				Want: `{{with .Unsubscribe}}<a href="{{.}}">…</a>{{end}}`})
+			out = append(out, fault.Problem{
+				Path: file, Message: "it has no unsubscribe link",
+				Want: `{{with .Unsubscribe}}<a href="{{.}}">…</a>{{end}}`,
+			})
 		}
 		if !strings.Contains(r.HTML, lines(d.Sender.PostalAddress)[0]) {
-			out = append(out, fault.Problem{Path: file, Message: "it does not show the sender's postal address",
-				Want: "{{range lines .Sender.PostalAddress}}{{.}}<br>{{end}}"})
+			out = append(out, fault.Problem{
+				Path: file, Message: "it does not show the sender's postal address",
+				Want: "{{range lines .Sender.PostalAddress}}{{.}}<br>{{end}}",
+			})
 		}
 	}
 	return out

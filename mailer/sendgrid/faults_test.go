@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +15,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/relance/relance/internal/fault"
 	"github.com/relance/relance/mailer/mailertest"
@@ -44,7 +45,7 @@ func listen(t *testing.T, serve func(s *tcp, c net.Conn, r *bufio.Reader)) *tcp 
 			}
 			s.conns.Add(1)
 			s.wg.Go(func() {
-				defer c.Close() //nolint:errcheck // test
+				defer c.Close()
 				serve(s, c, bufio.NewReader(c))
 			})
 		}
@@ -74,7 +75,7 @@ func (s *tcp) url() string { return "http://" + s.l.Addr().String() }
 func reset(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0) } // the close that follows sends RST
 
 // want sends one mail and checks the class.
-func want(t *testing.T, ctx context.Context, p *Provider, class fault.Class) error { //nolint:revive // t first, as everywhere
+func want(t *testing.T, ctx context.Context, p *Provider, class fault.Class) error {
 	t.Helper()
 	_, err := p.Send(ctx, mailertest.Mail(1))
 	if err == nil || fault.ClassOf(err) != class {
@@ -114,7 +115,7 @@ func TestWhatCertainlyWasNotSentMayBeTriedAgain(t *testing.T) {
 	t.Run("a certificate of nobody", func(t *testing.T) {
 		r := &receiver{}
 		srv := httptest.NewUnstartedServer(r)
-		srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+		srv.Config.ErrorLog = zap.NewStdLog(zap.NewNop())
 		srv.StartTLS()
 		t.Cleanup(srv.Close)
 		err := want(t, t.Context(), provider(t, srv.URL), fault.Retry)
