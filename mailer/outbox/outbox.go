@@ -93,7 +93,8 @@ func (o *Outbox) Name() string { return "outbox" }
 // Real implements mailer.Provider: nobody is reached.
 func (o *Outbox) Real() bool { return false }
 
-// Send implements mailer.Provider. The message id is the send id. The same send id again changes no file but the log.
+// Send implements mailer.Provider. The message id is the send id. The same send id again replaces the
+// files (a new database counts from one again, and its mails are to be seen) and adds a line to the log.
 // Errors: Reject for a mail without a usable id or address; before the line in the log, Retry (full disk) or Operator
 // (a folder that is gone or not ours); after it, Unknown.
 func (o *Outbox) Send(ctx context.Context, m mailer.Mail) (string, error) {
@@ -107,12 +108,6 @@ func (o *Outbox) Send(ctx context.Context, m mailer.Mail) (string, error) {
 		return "", fault.New(fault.Retry, op, err)
 	}
 	handed := time.Now().UTC()
-	if _, err := o.root.Stat(m.SendID + ".json"); err == nil {
-		if err := o.record(m, handed); err != nil {
-			return "", classify(err)
-		}
-		return m.SendID, nil
-	}
 	temps, err := o.write(m, handed)
 	if err == nil {
 		err = o.record(m, handed)

@@ -73,8 +73,11 @@ func TestB1_AMailHandedOverTwiceShows(t *testing.T) {
 	if diff := cmp.Diff(map[string]int{"S000001": 2, "S000002": 1}, handed); diff != "" || err != nil {
 		t.Error(diff, err)
 	}
-	if c, err := o.Open("S000001"); err != nil || c.Subject != first.Subject {
-		t.Error("the first was overwritten", c.Subject, err)
+	if got, err := o.Mails(10); err != nil || len(got) != 2 || got[0].ID != "S000001" {
+		t.Error("listed twice, or not as the newest", got, err)
+	}
+	if c, err := o.Open("S000001"); err != nil || c.Subject != again.Subject {
+		t.Error("the newer is not shown", c.Subject, err)
 	}
 }
 

@@ -133,7 +133,7 @@ func plain(message string, m mailer.Mail, key string) string {
 	}
 	word := regexp.MustCompile(`^[A-Za-z][a-zA-Z'._-]*$|^[0-9]{1,4}$`)
 	var out []string
-	for _, w := range strings.FieldsSeq(message) {
+	for w := range strings.FieldsSeq(message) {
 		ok := word.MatchString(strings.Trim(w, `.,:;!?()`))
 		for _, part := range strings.FieldsFunc(strings.ToLower(w), split) {
 			ok = ok && !private[part]
