@@ -71,6 +71,7 @@ func (d *decoder) itself(n ast.Node, v reflect.Value, what string) {
 	if err == nil {
 		return
 	}
+	d.l.typos[n] = true
 	var ye yaml.Error
 	if errors.As(err, &ye) && ye.GetToken() != nil {
 		d.l.atToken(d.doc, ye.GetToken(), strings.Replace(ye.GetMessage(), "unknown field", "unknown key", 1), "")

@@ -1,0 +1,298 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"golang.org/x/term"
+
+	"github.com/relance/relance/config"
+	"github.com/relance/relance/internal/crm"
+	"github.com/relance/relance/internal/mirror"
+	"github.com/relance/relance/mailer"
+)
+
+type campaignCmd struct {
+	List   campaignListCmd   `cmd:"" help:"Campaigns, their states and what became of their mails."`
+	Arm    campaignArmCmd    `cmd:"" help:"Show whom a campaign is about, then let it begin."`
+	Pause  campaignPauseCmd  `cmd:"" help:"Send nothing more for now."`
+	Resume campaignResumeCmd `cmd:"" help:"End a pause."`
+	Why    campaignWhyCmd    `cmd:"" help:"Why a contact got, or did not get, a campaign's mail."`
+}
+
+// openCampaigns loads the configuration and opens its database.
+func (d *deps) openCampaigns() (cfg *config.Config, m *mirror.Mirror, done func(), err error) {
+	if cfg, err = d.load(); err != nil {
+		return nil, nil, nil, err
+	}
+	db, err := openDatabase(d.ctx, cfg)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return cfg, mirror.New(db), func() { _ = db.Close() }, nil
+}
+
+// notInFiles is what acting on an unknown name says.
+func notInFiles(cfg *config.Config, name string) error {
+	names := slices.Sorted(maps.Keys(cfg.Campaigns))
+	if len(names) == 0 {
+		return usage("there is no campaign %q, nor any other, in %s", name, cfg.Dir)
+	}
+	return usage("there is no campaign %q in %s; there are %s", name, cfg.Dir, strings.Join(names, ", "))
+}
+
+type campaignListCmd struct {
+	JSON bool `help:"One JSON object." name:"json"`
+}
+
+// Help shows an example.
+func (campaignListCmd) Help() string { return "Examples:\n\n  relance campaign list" }
+
+// Run lists campaigns: those of the database and, as new, those that are only in the files.
+func (c *campaignListCmd) Run(d *deps) error {
+	cfg, m, done, err := d.openCampaigns()
+	if err != nil {
+		return err
+	}
+	defer done()
+	infos, err := mailer.Infos(d.ctx, m.DB().Read())
+	if err != nil {
+		return err
+	}
+	for _, id := range slices.Sorted(maps.Keys(cfg.Campaigns)) {
+		if !slices.ContainsFunc(infos, func(i mailer.CampaignInfo) bool { return i.ID == id }) {
+			spec := cfg.Campaigns[id]
+			infos = append(infos, mailer.CampaignInfo{ID: id, Title: spec.Title, Kind: spec.Kind, State: mailer.CampaignDraft, Segment: spec.Trigger.Enters, Audience: spec.Audience})
+		}
+	}
+	if c.JSON {
+		if infos == nil {
+			infos = []mailer.CampaignInfo{}
+		}
+		return d.json(map[string]any{"version": 1, "campaigns": infos})
+	}
+	t := tabwriter.NewWriter(d.out, 0, 0, 2, ' ', 0)
+	for _, i := range infos {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", i.ID, i.State, armedSince(i), sends(i), i.Title)
+		for _, note := range []string{i.Reason, i.NotMailed} {
+			if note != "" {
+				fmt.Fprintf(t, "\t\t\t%s\t\n", note)
+			}
+		}
+	}
+	return t.Flush()
+}
+
+func armedSince(i mailer.CampaignInfo) string {
+	if i.ArmedAt == 0 {
+		return ""
+	}
+	return "since " + rfc(i.ArmedAt)
+}
+
+func sends(i mailer.CampaignInfo) string {
+	var parts []string
+	for _, s := range mailer.States() {
+		if n := i.Sends[string(s)]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, s))
+		}
+	}
+	if len(parts) == 0 {
+		return "no mail yet"
+	}
+	return strings.Join(parts, ", ")
+}
+
+type campaignArmCmd struct {
+	Name string `arg:"" help:"Campaign."`
+	Yes  bool   `help:"Do not ask." short:"y"`
+	JSON bool   `help:"One JSON object." name:"json"`
+}
+
+// Help shows examples.
+func (campaignArmCmd) Help() string {
+	return "Only who enters the campaign's segment after this moment is written to, and only once the shop has been read whole: history never " +
+		"starts a campaign. The definitions in the files come into force.\n\nExamples:\n\n  relance campaign arm win_back\n  relance campaign arm win_back --yes --json"
+}
+
+// Run shows the audience, asks, and arms.
+func (c *campaignArmCmd) Run(d *deps) error {
+	cfg, m, done, err := d.openCampaigns()
+	if err != nil {
+		return err
+	}
+	defer done()
+	if _, ok := cfg.Campaigns[c.Name]; !ok {
+		return notInFiles(cfg, c.Name)
+	}
+	now := crm.At(d.now())
+	if _, err := mailer.Deploy(d.ctx, m, cfg.Campaigns, now); err != nil {
+		return err
+	}
+	a, err := mailer.PreviewArm(d.ctx, m, c.Name)
+	if err != nil {
+		return err
+	}
+	if !c.JSON {
+		printAudience(d.out, a)
+	}
+	if a.State == mailer.CampaignDraft && !c.Yes {
+		if err := d.confirm("Let it begin?"); err != nil {
+			return err
+		}
+	}
+	if a.State == mailer.CampaignDraft {
+		if a, err = mailer.Arm(d.ctx, m, c.Name, now); err != nil {
+			return err
+		}
+	}
+	if c.JSON {
+		return d.json(map[string]any{"version": 1, "audience": a})
+	}
+	fmt.Fprintf(d.out, "%s is %s. relance run sends.\n", c.Name, a.State)
+	return nil
+}
+
+// confirm asks a person; without one it wants --yes.
+func (d *deps) confirm(question string) error {
+	f, ok := d.in.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return usage("nobody can be asked here; say --yes if this is what you want")
+	}
+	fmt.Fprint(d.out, question+" [y/N] ")
+	line, err := bufio.NewReader(d.in).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("asking: %w", err)
+	}
+	if answer := strings.ToLower(strings.TrimSpace(line)); answer != "y" && answer != "yes" {
+		return exitError{exitFailure, errors.New("nothing was changed")}
+	}
+	return nil
+}
+
+func printAudience(out io.Writer, a mailer.Audience) {
+	fmt.Fprintf(out, "%s (%s, %s), when somebody enters %s\n", a.Title, a.Campaign, a.Kind, a.Segment)
+	if a.Built {
+		fmt.Fprintf(out, "  %d in the segment now: none of them is written to, only who enters from now on\n", a.Members)
+	} else {
+		fmt.Fprintf(out, "  the segment has not been built yet (relance sync --once builds it)\n")
+	}
+	fmt.Fprintf(out, "  %d suppressed addresses\n", a.Suppressed)
+	for _, s := range a.Shops {
+		switch {
+		case s.ArmedAt > 0:
+			fmt.Fprintf(out, "  shop %s: armed since %s\n", s.Name, rfc(s.ArmedAt))
+		case s.BackfilledAt > 0:
+			fmt.Fprintf(out, "  shop %s: read whole on %s\n", s.Name, rfc(s.BackfilledAt))
+		default:
+			fmt.Fprintf(out, "  shop %s: not read whole yet; it takes part from the moment that it is\n", s.Name)
+		}
+	}
+	if len(a.Shops) == 0 {
+		fmt.Fprintln(out, "  no shop of its audience has been read yet")
+	}
+}
+
+type campaignPauseCmd struct {
+	Name   string `arg:"" help:"Campaign."`
+	Reason string `help:"Why, for those who look later."`
+}
+
+// Help shows an example.
+func (campaignPauseCmd) Help() string {
+	return "Who enters meanwhile is remembered; what is too late at the end of the pause is not sent.\n\nExamples:\n\n  relance campaign pause win_back --reason \"wrong prices\""
+}
+
+// Run pauses.
+func (c *campaignPauseCmd) Run(d *deps) error {
+	_, m, done, err := d.openCampaigns()
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := mailer.Pause(d.ctx, m, c.Name, c.Reason, crm.At(d.now())); err != nil {
+		return err
+	}
+	fmt.Fprintf(d.out, "%s is paused.\n", c.Name)
+	return nil
+}
+
+type campaignResumeCmd struct {
+	Name string `arg:"" help:"Campaign."`
+}
+
+// Help shows an example.
+func (campaignResumeCmd) Help() string { return "Examples:\n\n  relance campaign resume win_back" }
+
+// Run resumes.
+func (c *campaignResumeCmd) Run(d *deps) error {
+	_, m, done, err := d.openCampaigns()
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := mailer.Resume(d.ctx, m, c.Name, crm.At(d.now())); err != nil {
+		return err
+	}
+	fmt.Fprintf(d.out, "%s is armed.\n", c.Name)
+	return nil
+}
+
+type campaignWhyCmd struct {
+	Name    string `arg:"" help:"Campaign."`
+	Contact string `arg:"" help:"E-mail, - to read it from standard input, or contact id."`
+	JSON    bool   `help:"One JSON object." name:"json"`
+}
+
+// Help shows examples.
+func (campaignWhyCmd) Help() string {
+	return "Examples:\n\n  relance campaign why win_back somebody@example.com\n  echo somebody@example.com | relance campaign why win_back -"
+}
+
+// Run tells the story.
+func (c *campaignWhyCmd) Run(d *deps) error {
+	_, m, done, err := d.openCampaigns()
+	if err != nil {
+		return err
+	}
+	defer done()
+	infos, err := mailer.Infos(d.ctx, m.DB().Read())
+	if err != nil {
+		return err
+	}
+	audience := ""
+	for _, i := range infos {
+		if i.ID == c.Name {
+			audience = i.Audience
+		}
+	}
+	id, err := d.contactID(m, c.Contact, audience)
+	if err != nil {
+		return err
+	}
+	s, err := mailer.Why(d.ctx, m.DB().Read(), c.Name, id)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return d.json(s)
+	}
+	fmt.Fprintln(d.out, s.Sentence)
+	for _, r := range s.Runs {
+		fmt.Fprintf(d.out, "\ntook part from %s (%s): %s\n", rfc(r.TriggeredAt), r.Occurrence, strings.TrimSpace(r.State+" "+r.ExitReason))
+	}
+	for _, x := range s.Sends {
+		fmt.Fprintf(d.out, "\nmail %s, step %s: %s\n", x.Send, x.Step, x.State)
+		for _, l := range x.Log {
+			fmt.Fprintf(d.out, "  %s  %s  %s\n", rfc(l.At), l.State, strings.TrimSpace(l.Sentence+" "+l.Detail))
+		}
+	}
+	return nil
+}
