@@ -203,3 +203,14 @@ func decode(op string, a answer, v any) error {
 	}
 	return f
 }
+
+// decodeList reads a list. Anything else, also null or an object, is an error: an answer that only looks empty would
+// end a run, and what is missing from a run of ids counts as gone.
+func decodeList[T any](op string, a answer) ([]T, error) {
+	var out []T
+	if b := bytes.TrimSpace(a.body); len(b) > 0 && b[0] != '[' && b[0] != '<' {
+		return nil, fault.New(fault.Retry, "woocommerce: "+op, errors.New("the answer has another shape than expected"))
+	}
+	err := decode(op, a, &out)
+	return out, err
+}

@@ -32,6 +32,22 @@ type run struct {
 	Last  int64  `json:"last"`          // largest id read in this phase
 	Total int    `json:"total"`         // of all phases, as the first answers said
 	Cur   string `json:"cur,omitempty"` // the shop's currency, for products
+
+	At      int   `json:"at,omitempty"`      // where the page before began
+	First   int64 `json:"first,omitempty"`   // and the id it began with
+	Repeats int   `json:"repeats,omitempty"` // pages in a row that began with the same id further on
+}
+
+// repeated notes where a page begins and tells whether the shop shows the same page whatever it is asked for. Rows that
+// entered at the front can make that look so once, not again and again.
+func (r *run) repeated(at int, first int64) bool {
+	if at > r.At && first == r.First && first != 0 {
+		r.Repeats++
+	} else {
+		r.Repeats = 0
+	}
+	r.At, r.First = at, first
+	return r.Repeats >= 3
 }
 
 func readCursor(raw connectors.Cursor) cursor {

@@ -40,6 +40,7 @@ const (
 	hintWall   = "A firewall or security plug-in refuses /wp-json/: let the address of this machine through."
 	hintParam  = "This shop's WooCommerce refuses a question that Relance asks: update WooCommerce, switch off extensions that change its REST API, or report it."
 	hintTLS    = "The shop's certificate cannot be verified: renew it, correct the host in url, or name the private authority in ca_file."
+	hintCache  = "Something caches the shop's API: leave /wp-json/ out of the cache of the shop, its proxy or its CDN."
 	hintHost   = "There is no such host: correct url in the shop's file."
 )
 

@@ -122,10 +122,10 @@ func (p *prober) customers(ctx context.Context) {
 		p.failed("customers", err)
 		return
 	}
-	var ws list[struct {
+	ws, err := decodeList[struct {
 		Meta json.RawMessage `json:"meta_data"`
-	}]
-	if err := decode(op, a, &ws); err != nil {
+	}](op, a)
+	if err != nil {
 		p.failed("customers", err)
 		return
 	}

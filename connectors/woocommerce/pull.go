@@ -36,7 +36,7 @@ func (s *Source) Pull(ctx context.Context, stream string, after connectors.Curso
 	case !rows.end:
 		page.More = true
 	case c.Run.Phase+1 < len(f.sets):
-		c.Run.Phase, c.Run.Pos, c.Run.Last = c.Run.Phase+1, 0, 0
+		c.Run = &run{Start: c.Run.Start, Total: c.Run.Total, Cur: c.Run.Cur, Phase: c.Run.Phase + 1}
 		page.More = true
 	default:
 		c = c.next(f.Mode == connectors.ModeDelta)
@@ -82,6 +82,10 @@ func (s *Source) nextRows(ctx context.Context, f feed, c *cursor, size int) (row
 		if at > 0 && (len(all) == 0 || first > r.Last) && step < maxStepsBack {
 			r.Pos = max(0, r.Pos-perPage<<step)
 			continue
+		}
+		if r.repeated(at, first) {
+			return rows{}, &fault.Error{Class: fault.Operator, Op: "woocommerce: list " + f.Name,
+				Err: errors.New("the shop answers every page with the same one"), Hint: hintCache}
 		}
 		return take(r, a, all, at, perPage), nil
 	}
@@ -152,12 +156,13 @@ func (s *Source) list(ctx context.Context, f feed, c cursor, perPage, number int
 	if err != nil {
 		return a, nil, err
 	}
-	var all list[json.RawMessage]
-	if err := decode(op, a, &all); err != nil {
+	all, err := decodeList[json.RawMessage](op, a)
+	if err != nil {
 		return a, nil, err
 	}
 	if len(all) > perPage {
-		return a, nil, fault.New(fault.Retry, "woocommerce: "+op, errors.New("the shop ignores per_page"))
+		return a, nil, &fault.Error{Class: fault.Operator, Op: "woocommerce: " + op,
+			Err: errors.New("the shop sends more rows than it is asked for"), Hint: hintCache}
 	}
 	return a, all, nil
 }

@@ -57,7 +57,10 @@ func (s *Source) single(ctx context.Context, path, id string, page *connectors.P
 		page.ShopTime = a.date()
 	}
 	var raw json.RawMessage
-	return raw, decode(op, a, &raw)
+	if err := decode(op, a, &raw); err != nil {
+		return nil, err
+	}
+	return raw, nil
 }
 
 func (s *Source) readOne(ctx context.Context, path, id string, gone func(string) []crm.Fact,
@@ -98,8 +101,8 @@ func (s *Source) readOrder(ctx context.Context, id string, page *connectors.Page
 	if err != nil {
 		return err
 	}
-	var raws list[json.RawMessage]
-	if err := decode(op, a, &raws); err != nil {
+	raws, err := decodeList[json.RawMessage](op, a)
+	if err != nil {
 		return err
 	}
 	add(page, raws, func(raw []byte) (crm.Ref, []crm.Fact, error) { return s.norm.refund(raw, id, o.Currency) })
@@ -146,8 +149,8 @@ func (s *Source) readRefund(ctx context.Context, id string, page *connectors.Pag
 		return err
 	}
 	page.ShopTime = a.date()
-	var raws list[json.RawMessage]
-	if err := decode(op, a, &raws); err != nil {
+	raws, err := decodeList[json.RawMessage](op, a)
+	if err != nil {
 		return err
 	}
 	raws = slices.DeleteFunc(raws, func(raw json.RawMessage) bool { return strconv.FormatInt(idOf(raw), 10) != id })
@@ -204,11 +207,11 @@ func (s *Source) currencies(ctx context.Context, orders []string) (map[string]st
 		if err != nil {
 			return nil, err
 		}
-		var ws list[struct {
+		ws, err := decodeList[struct {
 			ID       ident `json:"id"`
 			Currency text  `json:"currency"`
-		}]
-		if err := decode(op, a, &ws); err != nil {
+		}](op, a)
+		if err != nil {
 			return nil, err
 		}
 		for _, w := range ws {

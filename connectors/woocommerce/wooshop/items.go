@@ -107,14 +107,9 @@ type imageBody struct {
 	Src string `json:"src"`
 }
 
-var (
-	taxFactor   = decimal.RequireFromString("1.2")
-	shippingNet = decimal.RequireFromString("6.90")
-	shippingTax = decimal.RequireFromString("1.38")
-)
-
 // setItems writes lines and totals: 20 % tax contained in the prices, Colissimo on top.
 func (s *Shop) setItems(o *object, items []Item) error {
+	taxFactor, ship, shipTax := decimal.New(12, -1), decimal.New(690, -2), decimal.New(138, -2)
 	lines, goods, tax := []lineBody{}, decimal.Zero, decimal.Zero
 	for _, it := range items {
 		g, err := s.good(it)
@@ -141,7 +136,6 @@ func (s *Shop) setItems(o *object, items []Item) error {
 		}
 		lines, goods, tax = append(lines, l), goods.Add(gross), tax.Add(gross.Sub(net))
 	}
-	ship, shipTax := shippingNet, shippingTax
 	if len(items) == 0 {
 		ship, shipTax = decimal.Zero, decimal.Zero
 	}

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -195,12 +194,12 @@ func many(q url.Values, name string) []string {
 	return out
 }
 
-var dateForm = regexp.MustCompile(`^(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(?:\.\d+)?(Z|[+-]\d{2}:?\d{2})?$`)
+const dateForm = `^(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(?:\.\d+)?(Z|[+-]\d{2}:?\d{2})?$`
 
 // date reads a filter the way WooCommerce does: local time of the shop unless told that dates are GMT. With that flag on,
 // posts turn a value with a suffix into local time and compare it with the GMT column all the same.
 func (s *Shop) date(v string, gmt, ownTables bool) (time.Time, bool) {
-	m := dateForm.FindStringSubmatch(v)
+	m := s.dates.FindStringSubmatch(v)
 	if m == nil {
 		return time.Time{}, false
 	}

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"sync"
 	"time"
@@ -32,8 +33,9 @@ const wireTime = "2006-01-02T15:04:05"
 
 // Shop is the shop. Safe for concurrent use; it is an http.Handler.
 type Shop struct {
-	opts Options
-	zone *time.Location
+	opts  Options
+	zone  *time.Location
+	dates *regexp.Regexp
 
 	index, status, currency []byte
 
@@ -74,7 +76,7 @@ func New(o Options) (*Shop, error) {
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
-	s := &Shop{opts: o}
+	s := &Shop{opts: o, dates: regexp.MustCompile(dateForm)}
 	var err error
 	if s.zone, err = time.LoadLocation("Europe/Paris"); err != nil {
 		return nil, fmt.Errorf("wooshop: loading the shop's zone: %w", err)

@@ -13,6 +13,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"go.uber.org/zap"
 )
 
 // StartTLS serves the shop over https at addr ("127.0.0.1:0" picks a port) with a certificate of its own making, good
@@ -40,7 +42,7 @@ func (s *Shop) start(addr, scheme string, c *tls.Config, caPEM []byte) (string, 
 	if c != nil {
 		l = tls.NewListener(l, c)
 	}
-	srv := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
+	srv := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, ErrorLog: zap.NewStdLog(zap.NewNop())}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
