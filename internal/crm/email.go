@@ -15,6 +15,9 @@ func NormEmail(raw string) string {
 	if at <= 0 || at == len(s)-1 || len(s) > 320 || strings.ContainsAny(s, " \t\r\n,;<>\"\x00") {
 		return ""
 	}
+	if strings.Contains(s[:at], "@") {
+		return ""
+	}
 	host, err := idna.Lookup.ToASCII(s[at+1:])
 	if err != nil || host == "" {
 		return ""

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/jmoiron/sqlx"
+
+	"github.com/relance/relance/internal/crm"
 )
 
 // resolve finds the contact of every record to be written: an account's by its e-mail; an order's or cart's by its
@@ -27,6 +29,11 @@ func (a *applying) resolve() error {
 				r.contact = a.contactOf(r.account, r.email)
 			}
 			a.touchRecord(r)
+		}
+	}
+	for _, r := range a.changed[addresses] {
+		if r.ref.Kind == crm.KindCustomer {
+			a.touch(a.accounts[r.ref.ID], r.at)
 		}
 	}
 	return a.follow(moved)
@@ -65,7 +72,7 @@ func (a *applying) findContacts(emails []string) error {
 	return nil
 }
 
-// findAccounts learns the contacts of the accounts that the batch's orders and carts name. Accounts that the batch
+// findAccounts learns the contacts of the accounts that the batch's orders, carts and addresses name. Accounts that the batch
 // itself changes are resolved after.
 func (a *applying) findAccounts() error {
 	seen := map[string]bool{}
@@ -74,6 +81,11 @@ func (a *applying) findAccounts() error {
 			if r.account != "" && !r.gone {
 				seen[r.account] = true
 			}
+		}
+	}
+	for _, r := range a.changed[addresses] {
+		if r.ref.Kind == crm.KindCustomer {
+			seen[r.ref.ID] = true
 		}
 	}
 	err := readIn(a.ctx, a.tx, "SELECT id, contact_id FROM customers WHERE shop_id=? AND gone_at=0 AND id IN (%)", []any{a.b.ShopID}, slices.Sorted(maps.Keys(seen)),
