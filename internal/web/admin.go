@@ -92,12 +92,17 @@ func sentence(w http.ResponseWriter, status int, text string) {
 }
 
 func (a *admin) status(w http.ResponseWriter, r *http.Request) {
-	answerJSON(r.Context(), a, w, a.o.Overview)
+	answerJSON(r.Context(), a, w, func(ctx context.Context) (Overview, error) {
+		o, err := a.o.Overview(ctx)
+		return o.whole(), err
+	})
 }
 
 func (a *admin) apiContacts(w http.ResponseWriter, r *http.Request) {
 	answerJSON(r.Context(), a, w, func(ctx context.Context) (ContactPage, error) {
-		return a.o.Contacts(ctx, r.URL.Query().Get("after"), pageLines)
+		p, err := a.o.Contacts(ctx, r.URL.Query().Get("after"), pageLines)
+		p.Contacts = listed(p.Contacts)
+		return p, err
 	})
 }
 

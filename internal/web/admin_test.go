@@ -28,15 +28,15 @@ func sampleOverview() Overview {
 				Kinds: []Kind{{"customers", 310, 310, 0}, {"orders", 421, 419, 2}, {"products", -1, 48, 0}},
 			},
 			{Name: "atelier", Platform: "woocommerce", Kinds: []Kind{{"orders", 9000, 4500, 0}}, Progress: []Progress{{"orders", 4500, 9000}, {"customers", 20, 0}}},
-			{Name: "jardin", Platform: "woocommerce", Fault: "The shop refuses the key: make a new one with the right read_write under WooCommerce › Settings › Advanced › REST API."},
+			{Name: "jardin", Platform: "woocommerce", Kinds: []Kind{}, Fault: "The shop refuses the key: make a new one with the right read_write under WooCommerce › Settings › Advanced › REST API."},
 		},
 		Segments: []Segment{
-			{ID: "cart_left", Title: "Cart left for an hour", Size: 17, State: "active"},
+			{ID: "cart_left", Title: "Cart left for an hour", Size: 17, State: "live"},
 			{ID: "vip", Title: "Bought three times", Size: 1204, State: "building", BuildDone: 300, BuildTotal: 1000},
 		},
 		Campaigns: []Campaign{
-			{ID: "cart", Title: "Your cart is waiting", Segment: "cart_left", State: "armed", ArmedAt: now.Add(-time.Hour), Sends: []SendCount{{"accepted", 12}, {"deferred", 2}, {"refused", 3}, {"unknown", 1}}},
-			{ID: "win_back", Title: "We miss you", Segment: "lapsed", State: "draft"},
+			{ID: "cart", Title: "Your cart is waiting", Segment: "cart_left", State: "armed", ArmedAt: now.Add(-time.Hour), Sends: []SendCount{{"accepted", 12}, {"deferred", 2}, {"refused", 3}, {"unknown", 1}, {"ready", 0}}},
+			{ID: "win_back", Title: "We miss you", Segment: "lapsed", State: "draft", Sends: []SendCount{}},
 		},
 		Work: Work{Unknown: 1},
 	}
@@ -218,6 +218,9 @@ func TestAnEmptyInstallationSaysWhatToDo(t *testing.T) {
 		o.Mails, o.Mail = nil, nil
 	})
 	_, body := ask(t, http.MethodGet, srv.URL+"/", "")
+	if _, status := ask(t, http.MethodGet, srv.URL+"/api/status", ""); strings.Contains(status, "null") {
+		t.Errorf("lists are absent instead of empty: %s", status)
+	}
 	for _, want := range []string{"No shop yet", "relance check", "run relance adopt", "copies are not kept here"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page lacks %q", want)
@@ -252,6 +255,7 @@ func TestMetricsAreWellNamed(t *testing.T) {
 	t.Parallel()
 	o := sampleOptions(t)
 	metricstest.Lint(t, o.Gatherer)
+	metricstest.Documented(t, o.Gatherer, "../../docs/operations.md")
 }
 
 func TestSpansAndNumbersRead(t *testing.T) {

@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"html/template"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -10,7 +11,7 @@ import (
 
 func funcs() template.FuncMap {
 	return template.FuncMap{
-		"number": number, "span": span, "when": when, "iso": iso, "percent": percent, "tone": tone, "word": word, "place": place,
+		"number": number, "span": span, "when": when, "iso": iso, "percent": percent, "tone": tone, "word": word, "any": anySend, "place": place,
 	}
 }
 
@@ -62,11 +63,11 @@ func percent(done, total int64) int64 {
 // tone is the colour of a state.
 func tone(state string) string {
 	switch state {
-	case "active", "armed", "accepted", "delivered", "ok":
+	case "live", "armed", "accepted":
 		return "good"
-	case "building", "ready", "deferred", "handing", "draft", "new", "waiting":
+	case "building", "ready", "deferred", "handing", "draft":
 		return "calm"
-	case "unknown", "paused", "bounced", "failed":
+	case "unknown", "paused":
 		return "warn"
 	default:
 		return "plain"
@@ -97,4 +98,9 @@ func place(locale, country string) string {
 		return locale
 	}
 	return strings.TrimSpace(locale + " " + country)
+}
+
+// anySend tells whether a campaign has sends at all.
+func anySend(counts []SendCount) bool {
+	return slices.ContainsFunc(counts, func(c SendCount) bool { return c.Count > 0 })
 }

@@ -16,6 +16,25 @@ type Overview struct {
 	Work      Work       `json:"work"`
 }
 
+// whole has every list there, so that readers of the JSON need not tell an empty one from none.
+func (o Overview) whole() Overview {
+	o.Shops, o.Segments, o.Campaigns = listed(o.Shops), listed(o.Segments), listed(o.Campaigns)
+	for i := range o.Shops {
+		o.Shops[i].Kinds = listed(o.Shops[i].Kinds)
+	}
+	for i := range o.Campaigns {
+		o.Campaigns[i].Sends = listed(o.Campaigns[i].Sends)
+	}
+	return o
+}
+
+func listed[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}
+
 // Clock is business time. Speed is how many times faster than life it runs; 1 in production.
 type Clock struct {
 	Now   time.Time `json:"now"`
@@ -57,7 +76,7 @@ type Progress struct {
 	Total  int64  `json:"total"`
 }
 
-// Segment is one segment: its size now, its state (active, building…) and how far a build is.
+// Segment is one segment: its size now, its state (live or building) and how far a build is.
 type Segment struct {
 	ID         string `json:"id"`
 	Title      string `json:"title,omitempty"`

@@ -3,6 +3,7 @@
 package metricstest
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -59,4 +60,22 @@ func Lint(tb testing.TB, g prometheus.Gatherer) {
 
 func theirs(name string) bool {
 	return strings.HasPrefix(name, "go_") || strings.HasPrefix(name, "process_") || strings.HasPrefix(name, "promhttp_")
+}
+
+// Documented fails the test for every metric of ours in the registry that the file (docs/operations.md) does not name.
+func Documented(tb testing.TB, g prometheus.Gatherer, file string) {
+	tb.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		tb.Fatalf("reading the documentation of metrics: %v", err)
+	}
+	families, err := g.Gather()
+	if err != nil {
+		tb.Fatalf("gathering metrics: %v", err)
+	}
+	for _, f := range families {
+		if name := f.GetName(); !theirs(name) && !strings.Contains(string(text), "`"+name+"`") {
+			tb.Errorf("metric %s is not in %s", name, file)
+		}
+	}
 }
