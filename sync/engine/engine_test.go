@@ -85,10 +85,15 @@ func TestB14_HistoryIsMarkedAsBackfillAndLaterReadsAsChanges(t *testing.T) {
 	})
 }
 
-func (r *rig) clearDirty() {
+func (r *rig) clearDirty() { r.exec("DELETE FROM dirty") }
+
+// expireLeases is the time that a lease outlives its process.
+func (r *rig) expireLeases() { r.exec("UPDATE leases SET until_ms=0") }
+
+func (r *rig) exec(query string) {
 	r.t.Helper()
 	if err := r.db.Write(r.t.Context(), "test", func(tx *store.Tx) error {
-		_, err := tx.ExecContext(r.t.Context(), "DELETE FROM dirty")
+		_, err := tx.ExecContext(r.t.Context(), query)
 		return err
 	}); err != nil {
 		r.t.Fatal(err)
@@ -123,12 +128,7 @@ func TestALostLeaseWritesNothing(t *testing.T) {
 		r := newRig(t, db, src)
 		other := store.NewLeases(db, "there", time.Hour)
 		steal := func() {
-			if err := db.Write(t.Context(), "test", func(tx *store.Tx) error {
-				_, err := tx.ExecContext(t.Context(), "UPDATE leases SET until_ms=0")
-				return err
-			}); err != nil {
-				t.Fatal(err)
-			}
+			r.expireLeases()
 			if got, err := other.Acquire(t.Context(), store.ShopLease(r.shop.ID)); err != nil || len(got) != 1 {
 				t.Fatal("the lease was not free", got, err)
 			}
@@ -159,7 +159,6 @@ func TestALostLeaseWritesNothing(t *testing.T) {
 
 func TestB8_OneBadRecordGoesToQuarantineAndTheRestIsApplied(t *testing.T) {
 	servers.Each(t, func(t *testing.T, db *store.DB) {
-		refuseOrdersNumbered(t, db, "bad")
 		r := newRig(t, db, &odd{
 			streams: []connectors.Stream{orderStream},
 			pull: func(context.Context, string, connectors.Cursor, int) (connectors.Page, error) {
@@ -174,6 +173,7 @@ func TestB8_OneBadRecordGoesToQuarantineAndTheRestIsApplied(t *testing.T) {
 				return page("x", false, facts...), nil
 			},
 		})
+		r.refuseOrdersNumbered("bad")
 		r.settle()
 		if n := r.count("SELECT COUNT(*) FROM orders"); n != 18 {
 			t.Errorf("%d orders are mirrored", n)
@@ -191,25 +191,20 @@ func TestB8_OneBadRecordGoesToQuarantineAndTheRestIsApplied(t *testing.T) {
 }
 
 // refuseOrdersNumbered makes the engine refuse a value the way it refuses one that is too long or of a wrong type.
-func refuseOrdersNumbered(t *testing.T, db *store.DB, number string) {
-	t.Helper()
+func (r *rig) refuseOrdersNumbered(number string) {
+	r.t.Helper()
 	texts := []string{
 		"CREATE TRIGGER picky BEFORE INSERT ON orders FOR EACH ROW IF NEW.number='" + number +
 			"' THEN SIGNAL SQLSTATE '22001' SET MYSQL_ERRNO=1406, MESSAGE_TEXT='Data too long for column'; END IF",
 	}
-	if db.Dialect() == store.SQLite {
+	if r.db.Dialect() == store.SQLite {
 		texts = []string{
 			"CREATE TABLE picky (id INTEGER PRIMARY KEY)",
 			"CREATE TRIGGER picky_orders BEFORE INSERT ON orders WHEN NEW.number='" + number + "' BEGIN INSERT INTO picky(id) VALUES ('no number'); END",
 		}
 	}
 	for _, text := range texts {
-		if err := db.Write(t.Context(), "test", func(tx *store.Tx) error {
-			_, err := tx.ExecContext(t.Context(), text)
-			return err
-		}); err != nil {
-			t.Fatal(err)
-		}
+		r.exec(text)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -69,6 +70,7 @@ type rig struct {
 	e      *engine.Engine
 	now    time.Time // business time
 	wall   time.Time
+	told   atomic.Int64 // now as the shop's own goroutines may read it
 	seen   []engine.Progress
 	logs   *observer.ObservedLogs
 	reg    *prometheus.Registry
@@ -85,10 +87,25 @@ func newRig(t *testing.T, db *store.DB, src connectors.Source) *rig {
 		t.Fatal(err)
 	}
 	r.shop = shop
-	r.now = time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC)
-	r.wall = r.now
+	r.at(time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC))
+	if src != nil {
+		r.restart(src)
+	}
+	return r
+}
+
+// newRigFor is a rig for one more shop of a database.
+func newRigFor(t *testing.T, db *store.DB, shop mirror.Shop, src connectors.Source, now time.Time) *rig {
+	t.Helper()
+	r := &rig{t: t, db: db, m: mirror.New(db), leases: store.NewLeases(db, "here too", time.Hour), shop: shop}
+	r.at(now)
 	r.restart(src)
 	return r
+}
+
+func (r *rig) at(now time.Time) {
+	r.now, r.wall = now, now
+	r.told.Store(now.UnixNano())
 }
 
 // restart makes a new engine on the same database, as a new process would.
@@ -125,7 +142,7 @@ func (r *rig) idle() {
 // after moves both clocks and steps until nothing is due.
 func (r *rig) after(d time.Duration) {
 	r.t.Helper()
-	r.now, r.wall = r.now.Add(d), r.wall.Add(d)
+	r.at(r.now.Add(d))
 	r.idle()
 }
 
@@ -133,7 +150,7 @@ func (r *rig) after(d time.Duration) {
 func (r *rig) settle() {
 	r.t.Helper()
 	r.idle()
-	for range 200 {
+	for range 1000 {
 		if done, err := r.e.CaughtUp(r.t.Context()); err != nil {
 			r.t.Fatal(err)
 		} else if done {
@@ -192,23 +209,42 @@ func (r *rig) contents() string {
 		"contacts", "customers", "addresses", "optins", "orders", "order_lines", "refunds", "refund_lines", "carts", "cart_lines", "cart_versions",
 		"products", "product_categories", "categories", "contact_stats", "consents", "consent_state", "dirty", "quarantine", "source_records",
 	} {
-		rows, err := r.db.Read().QueryxContext(r.t.Context(), "SELECT * FROM "+table)
-		if err != nil {
-			r.t.Fatal(err)
-		}
-		for rows.Next() {
-			cells, err := rows.SliceScan()
-			if err != nil {
-				r.t.Fatal(err)
-			}
-			all = append(all, fmt.Sprintf("%s %q", table, cells))
-		}
-		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-			r.t.Fatal(err)
-		}
+		all = append(all, r.rows("SELECT * FROM "+table)...)
 	}
 	slices.Sort(all)
 	return strings.Join(all, "\n")
+}
+
+// rows are the rows of a query as text.
+func (r *rig) rows(query string) (all []string) {
+	r.t.Helper()
+	rows, err := r.db.Read().QueryxContext(r.t.Context(), query)
+	if err != nil {
+		r.t.Fatalf("%s: %v", query, err)
+	}
+	for rows.Next() {
+		cells, err := rows.SliceScan()
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		line := query
+		for _, c := range cells {
+			line += fmt.Sprintf(" %s", bytesOf(c))
+		}
+		all = append(all, line)
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		r.t.Fatal(err)
+	}
+	return all
+}
+
+// bytesOf evens out how drivers give a cell.
+func bytesOf(cell any) []byte {
+	if b, ok := cell.([]byte); ok {
+		return b
+	}
+	return fmt.Append(nil, cell)
 }
 
 // order is a small order as a source gives it.
