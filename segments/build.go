@@ -29,7 +29,7 @@ func (m *Maintainer) buildSlice(ctx context.Context, now crm.Instant) (bool, err
 	for _, p := range pieces {
 		ids = append(ids, p.ids...)
 	}
-	b, err := load(ctx, m.mirror, m.db.Read(), m.setup, ids, true)
+	b, err := load(ctx, m.mirror, m.db.Read(), m.setup, ids)
 	if err != nil {
 		return false, err
 	}
@@ -71,13 +71,13 @@ func (m *Maintainer) nextPieces(ctx context.Context) ([]piece, error) {
 	var out []piece
 	room := batchSize
 	for _, lane := range m.lanes {
-		from := laneBuilt
+		from := laneDone
 		for _, s := range m.setup.slots {
 			if s.state == StateBuilding {
 				from = min(from, s.positions[lane])
 			}
 		}
-		if from == laneBuilt {
+		if from == laneDone {
 			continue
 		}
 		if room == 0 {
@@ -107,7 +107,7 @@ func reach(pieces []piece, left map[int64]bool) map[int]int64 {
 		}
 		switch {
 		case whole && p.end:
-			out[p.lane] = laneBuilt
+			out[p.lane] = laneDone
 		case at > 0:
 			out[p.lane] = at
 		}
@@ -131,93 +131,4 @@ func (m *Maintainer) advance(ctx context.Context, tx *store.Tx, reached map[int]
 		}
 	}
 	return tx.Upsert(ctx, "segment_builds", []string{"segment", "generation", "lane"}, []string{"segment", "generation", "lane", "position"}, rows)
-}
-
-// drain deletes the memberships of retired generations, a page at a time. Where the segment itself is no longer
-// defined, its members leave it: recorded as redefined, which triggers nothing.
-func (m *Maintainer) drain(ctx context.Context, now crm.Instant) (bool, error) {
-	for _, d := range m.setup.retired {
-		ids, err := m.page(ctx, d)
-		if err != nil {
-			return false, err
-		}
-		if len(ids) == 0 {
-			err = m.emptied(ctx, d)
-		} else {
-			err = m.drop(ctx, d, ids, now)
-		}
-		if err != nil {
-			return false, fmt.Errorf("deleting an old generation of %s: %w", d.Segment, err)
-		}
-		return true, nil
-	}
-	return false, nil
-}
-
-// page gives members of a retired generation in lanes of ours.
-func (m *Maintainer) page(ctx context.Context, d defRow) ([]int64, error) {
-	text, args, err := store.In("SELECT contact_id FROM memberships WHERE segment=? AND generation=? AND lane IN (?) ORDER BY contact_id LIMIT ?",
-		d.Segment, d.Generation, m.lanes, batchSize)
-	if err != nil {
-		return nil, err
-	}
-	var ids []int64
-	return ids, m.db.Read().SelectContext(ctx, &ids, text, args...)
-}
-
-// emptied ends a generation of which no lane has a membership left.
-func (m *Maintainer) emptied(ctx context.Context, d defRow) error {
-	return m.db.WriteBackground(ctx, "segments.drain", func(tx *store.Tx) error {
-		var n int
-		if err := tx.GetContext(ctx, &n, "SELECT COUNT(*) FROM (SELECT 1 AS one FROM memberships WHERE segment=? AND generation=? LIMIT 1) x", d.Segment, d.Generation); err != nil || n > 0 {
-			return err
-		}
-		if _, err := tx.ExecContext(ctx, "DELETE FROM segment_builds WHERE segment=? AND generation=?", d.Segment, d.Generation); err != nil {
-			return err
-		}
-		_, err := tx.ExecContext(ctx, "UPDATE segment_defs SET state=? WHERE segment=? AND generation=? AND state='retired'", stateGone, d.Segment, d.Generation)
-		return err
-	})
-}
-
-func (m *Maintainer) drop(ctx context.Context, d defRow, ids []int64, now crm.Instant) error {
-	b := &batch{}
-	for _, id := range ids {
-		b.subjects = append(b.subjects, &subject{id: id})
-	}
-	return m.db.WriteBackground(ctx, "segments.drain", func(tx *store.Tx) error {
-		if err := m.leases.Fence(ctx, tx, b.leases()...); err != nil {
-			return err
-		}
-		var successors int
-		if err := tx.GetContext(ctx, &successors, "SELECT COUNT(*) FROM segment_defs WHERE segment=? AND state IN ('live','building')", d.Segment); err != nil {
-			return err
-		}
-		if successors == 0 {
-			if err := recordRemoval(ctx, tx, d.Segment, ids, now); err != nil {
-				return err
-			}
-		}
-		_, err := tx.ExecContext(ctx, "DELETE FROM memberships WHERE segment=? AND generation=? AND contact_id IN ("+list(ids)+")", d.Segment, d.Generation)
-		return err
-	})
-}
-
-func recordRemoval(ctx context.Context, tx *store.Tx, segment string, ids []int64, now crm.Instant) error {
-	last, err := lastLogged(ctx, tx, ids, []string{segment})
-	if err != nil {
-		return err
-	}
-	in := map[int64]bool{}
-	for _, l := range last {
-		in[l.ContactID] = l.Entered
-	}
-	var rows [][]any
-	for _, id := range ids {
-		if in[id] {
-			rows = append(rows, []any{tx.NewID(), id, crm.LaneOf(id), segment, 0, now, now, string(crm.CauseRedefined), 0})
-		}
-	}
-	return tx.Insert(ctx, "segment_changes",
-		[]string{"id", "contact_id", "lane", "segment", "entered", "effective_at", "recorded_at", "cause", "pending"}, rows)
 }

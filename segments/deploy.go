@@ -33,7 +33,7 @@ func (m *Maintainer) Deploy(ctx context.Context, now time.Time) error {
 		}
 		for id := range stored {
 			if !wanted[id] {
-				if err := retire(ctx, tx, id, StateLive, StateBuilding); err != nil {
+				if err := retire(ctx, tx, id, stored[id], true); err != nil {
 					return err
 				}
 			}
@@ -79,7 +79,7 @@ func deployOne(ctx context.Context, tx *store.Tx, d *rule.Segment, rows []defRow
 		_, err := tx.ExecContext(ctx, "UPDATE segment_defs SET spec=? WHERE segment=? AND generation=?", text, d.ID, newest.Generation)
 		return err
 	}
-	if err := retire(ctx, tx, d.ID, StateBuilding); err != nil {
+	if err := retire(ctx, tx, d.ID, rows, false); err != nil {
 		return err
 	}
 	err = tx.Insert(ctx, "segment_defs", []string{"segment", "generation", "state", "hash", "spec", "build_position", "build_total", "created_at", "built_at"},
@@ -90,16 +90,38 @@ func deployOne(ctx context.Context, tx *store.Tx, d *rule.Segment, rows []defRow
 		}
 		return err
 	}
-	rowsOf := make([][]any, crm.Lanes)
-	for lane := range rowsOf {
-		rowsOf[lane] = []any{d.ID, generation, lane, 0}
-	}
-	return tx.Insert(ctx, "segment_builds", []string{"segment", "generation", "lane", "position"}, rowsOf)
+	return startPositions(ctx, tx, d.ID, generation)
 }
 
-func retire(ctx context.Context, tx *store.Tx, segment string, states ...string) error {
-	for _, state := range states {
-		if _, err := tx.ExecContext(ctx, "UPDATE segment_defs SET state='retired' WHERE segment=? AND state=?", segment, state); err != nil {
+// startPositions puts every lane of a generation at its beginning.
+func startPositions(ctx context.Context, tx *store.Tx, segment string, generation int64) error {
+	rows := make([][]any, crm.Lanes)
+	for lane := range rows {
+		rows[lane] = []any{segment, generation, lane, 0}
+	}
+	return tx.Upsert(ctx, "segment_builds", []string{"segment", "generation", "lane"}, []string{"segment", "generation", "lane", "position"}, rows)
+}
+
+// retire gives up the generation being built and, when the segment is removed, the live one. What was built beside a
+// live generation is dropped silently: nothing of it was recorded.
+func retire(ctx context.Context, tx *store.Tx, segment string, rows []defRow, removed bool) error {
+	live := false
+	for _, r := range rows {
+		live = live || r.State == StateLive
+	}
+	for _, r := range rows {
+		state := StateRetired
+		switch {
+		case r.State == StateBuilding && live:
+			state = stateDropped
+		case r.State == StateBuilding, r.State == StateLive && removed:
+		default:
+			continue
+		}
+		if _, err := tx.ExecContext(ctx, "UPDATE segment_defs SET state=? WHERE segment=? AND generation=?", state, segment, r.Generation); err != nil {
+			return err
+		}
+		if err := startPositions(ctx, tx, segment, r.Generation); err != nil {
 			return err
 		}
 	}
@@ -115,7 +137,7 @@ func (m *Maintainer) finish(ctx context.Context, now crm.Instant) (bool, error) 
 		}
 		var left int
 		if err := m.db.Read().GetContext(ctx, &left, "SELECT COUNT(*) FROM segment_builds WHERE segment=? AND generation=? AND position<?",
-			s.segment, s.generation, laneBuilt); err != nil {
+			s.segment, s.generation, laneDone); err != nil {
 			return false, fmt.Errorf("asking how far a build is: %w", err)
 		}
 		if left == 0 {
@@ -144,8 +166,17 @@ func switchTo(ctx context.Context, tx *store.Tx, s *slot, now crm.Instant) error
 	if err := tx.GetContext(ctx, &state, "SELECT state FROM segment_defs WHERE segment=? AND generation=?", s.segment, s.generation); err != nil || state != StateBuilding {
 		return err // another process switched or retired it
 	}
-	if err := retire(ctx, tx, s.segment, StateLive); err != nil {
+	var old []int64
+	if err := tx.SelectContext(ctx, &old, "SELECT generation FROM segment_defs WHERE segment=? AND state='live'", s.segment); err != nil {
 		return err
+	}
+	for _, generation := range old {
+		if _, err := tx.ExecContext(ctx, "UPDATE segment_defs SET state='retired' WHERE segment=? AND generation=?", s.segment, generation); err != nil {
+			return err
+		}
+		if err := startPositions(ctx, tx, s.segment, generation); err != nil {
+			return err
+		}
 	}
 	if _, err := tx.ExecContext(ctx, "UPDATE segment_defs SET state='live', built_at=? WHERE segment=? AND generation=? AND state='building'",
 		now, s.segment, s.generation); err != nil {
@@ -158,7 +189,7 @@ func switchTo(ctx context.Context, tx *store.Tx, s *slot, now crm.Instant) error
 // builtHere tells whether the slot is built in every lane that is ours.
 func (m *Maintainer) builtHere(s *slot) bool {
 	for _, lane := range m.lanes {
-		if s.positions[lane] != laneBuilt {
+		if s.positions[lane] != laneDone {
 			return false
 		}
 	}

@@ -48,6 +48,7 @@ type Maintainer struct {
 	wroteWall time.Time
 	stirred   bool // something happened since the watermark was written
 	started   bool
+	counted   string // identity of the definitions whose sizes were counted
 }
 
 // NewMaintainer makes one for the definitions in force. Deploy stores them; Step works on what is stored.
@@ -91,7 +92,7 @@ func (m *Maintainer) work(ctx context.Context, now crm.Instant) (soonest crm.Ins
 	if err != nil {
 		return 0, false, err
 	}
-	for _, part := range []func(context.Context, crm.Instant) (bool, error){m.buildSlice, m.finish, m.drain} {
+	for _, part := range []func(context.Context, crm.Instant) (bool, error){m.buildSlice, m.finish, m.reconcile} {
 		did, err := part(ctx, now)
 		if err != nil {
 			return 0, false, err
@@ -124,10 +125,11 @@ func (m *Maintainer) begin(ctx context.Context, now crm.Instant) error {
 		return err
 	}
 	m.setup = s
-	if s != held {
-		return m.metrics.count(ctx, m)
+	if s.key == m.counted {
+		return nil
 	}
-	return nil
+	m.counted = s.key
+	return m.metrics.count(ctx, m)
 }
 
 func heldLanes(l *store.Leases) []int {
@@ -212,7 +214,7 @@ func (m *Maintainer) publish(ctx context.Context, now crm.Instant, marks []mirro
 
 // settle brings contacts up to now in one transaction.
 func (m *Maintainer) settle(ctx context.Context, name string, ids []int64, now crm.Instant) error {
-	b, err := load(ctx, m.mirror, m.db.Read(), m.setup, ids, false)
+	b, err := load(ctx, m.mirror, m.db.Read(), m.setup, ids)
 	if err != nil {
 		return err
 	}
@@ -285,7 +287,7 @@ func (m *Maintainer) Settled(ctx context.Context, now time.Time) (bool, error) {
 		return false, err
 	}
 	var open int
-	if err := q.GetContext(ctx, &open, "SELECT COUNT(*) FROM segment_defs WHERE state IN ('building','retired')"); err != nil {
+	if err := q.GetContext(ctx, &open, "SELECT COUNT(*) FROM segment_defs WHERE state IN ('building','retired','dropped')"); err != nil {
 		return false, fmt.Errorf("asking whether segments are built: %w", err)
 	}
 	return open == 0, nil

@@ -27,7 +27,8 @@ type Change struct {
 const (
 	StateBuilding = "building" // contacts are being streamed into it; nobody reads it yet
 	StateLive     = "live"     // what readers see; at most one per segment
-	StateRetired  = "retired"  // superseded or removed; its memberships are being deleted
+	StateRetired  = "retired"  // superseded or removed after readers saw it: being reconciled with what follows, then deleted
+	stateDropped  = "dropped"  // given up before readers saw it: being deleted
 	stateGone     = "gone"     // deleted; the row stays, so that its number is never used again
 )
 

@@ -13,7 +13,7 @@ type subject struct {
 	due     crm.Instant // stored due instant; crm.Never when there is none
 	in      []bool      // per slot: stored, then settled, membership
 	since   []crm.Instant
-	logged  map[string]bool // of segments being redefined: what segment_changes say last
+	log     []bool // per slot: membership as segment_changes have it
 }
 
 // flip is one change of one slot's membership.
@@ -138,8 +138,8 @@ func (c *settling) nextAfter(t crm.Instant) crm.Instant {
 	return next
 }
 
-// build evaluates the slots that do not cover the contact yet. The log moves over to a redefined slot here, contact
-// by contact: from now on its flips are the ones recorded.
+// build evaluates the slots that do not cover the contact yet. Only the first definition of a segment speaks while it
+// is built; what an edited one changes is recorded after the switch, by reconciling.
 func (c *settling) build(now crm.Instant) {
 	if c.profile == nil {
 		return
@@ -148,19 +148,12 @@ func (c *settling) build(now crm.Instant) {
 		if s.covers(c.id) {
 			continue
 		}
-		match := s.rule.Match(c.profile, now)
-		c.in[i], c.since[i] = match, now
-		if match && s.live >= 0 && c.in[s.live] {
+		c.in[i], c.since[i] = s.rule.Match(c.profile, now), now
+		if c.in[i] && s.live >= 0 && c.in[s.live] {
 			c.since[i] = c.since[s.live]
 		}
-		was := c.logged[s.segment]
-		for _, f := range c.flips {
-			if f.slot == s.live {
-				was = f.entered
-			}
-		}
-		if match != was {
-			c.flips = append(c.flips, flip{i, match, now, s.buildCause()})
+		if c.in[i] {
+			c.flips = append(c.flips, flip{i, true, now, crm.CauseBuilt})
 		}
 		c.next = min(c.next, s.rule.NextChange(c.profile, now))
 	}

@@ -12,31 +12,42 @@ import (
 )
 
 // slot is one generation of one segment that is kept true: live, or being built.
+//
+// The recorded changes of a segment follow what readers see: the live generation, or the one being built when it is
+// the first. At a switch the old generation's memberships stay behind as what is recorded, contact by contact, until
+// reconciling has passed: it records the difference as redefined and deletes the row.
 type slot struct {
 	segment    string
 	generation int64
 	state      string
 	rule       *rule.Segment
 	live       int              // of a building slot: index of the segment's live one, or -1
-	building   int              // of a live slot: index of the segment's building one, or -1
 	positions  [crm.Lanes]int64 // of a building slot: the last contact built in each lane
+	before     *past            // of a live slot: the generation before it, while it is not reconciled
 }
 
-// laneBuilt is the position of a lane that has been built to its end.
-const laneBuilt int64 = 1<<62 - 1
+// past is a retired generation: what is recorded of the contacts beyond its positions.
+type past struct {
+	segment    string
+	generation int64
+	next       int64            // the generation that took its place; 0 when the segment was removed
+	silent     bool             // it never was what readers saw, and nothing of it was recorded
+	positions  [crm.Lanes]int64 // the last contact reconciled in each lane
+}
+
+// laneDone is the position of a lane that has been gone through to its end.
+const laneDone int64 = 1<<62 - 1
 
 // covers tells whether the slot's membership of the contact is kept: always when live, else once it was built.
 func (s *slot) covers(id int64) bool {
 	return s.state == StateLive || id <= s.positions[crm.LaneOf(id)]
 }
 
-// buildCause is what a build's changes are recorded as.
-func (s *slot) buildCause() crm.Cause {
-	if s.live >= 0 {
-		return crm.CauseRedefined
-	}
-	return crm.CauseBuilt
-}
+// speaks tells whether the slot's flips are recorded.
+func (s *slot) speaks() bool { return s.live < 0 }
+
+// holds tells whether this past is what is recorded of the contact.
+func (p *past) holds(id int64) bool { return p != nil && id > p.positions[crm.LaneOf(id)] }
 
 // defRow is a row of segment_defs.
 type defRow struct {
@@ -52,10 +63,10 @@ type defRow struct {
 
 // setup is the definitions in force as the database has them.
 type setup struct {
-	key     string // identity of the rows behind it
-	slots   []*slot
-	retired []defRow
-	needs   crm.Needs
+	key   string // identity of the rows behind it
+	slots []*slot
+	pasts []*past // by segment and generation
+	needs crm.Needs
 }
 
 // readSetup loads the definitions; held is returned when it is still right.
@@ -72,39 +83,78 @@ func readSetup(ctx context.Context, q store.Queryer, held *setup) (*setup, error
 		return held, nil
 	}
 	s := &setup{key: key.String()}
-	for _, r := range rows {
-		if r.State == StateRetired {
-			s.retired = append(s.retired, r)
-			continue
+	for len(rows) > 0 {
+		n := 1
+		for n < len(rows) && rows[n].Segment == rows[0].Segment {
+			n++
 		}
-		if err := q.GetContext(ctx, &r.Spec, "SELECT spec FROM segment_defs WHERE segment=? AND generation=?", r.Segment, r.Generation); err != nil {
-			return nil, fmt.Errorf("reading the definition of %s: %w", r.Segment, err)
-		}
-		seg, err := rule.Decode(r.Segment, r.Spec)
-		if err != nil {
+		if err := s.add(ctx, q, rows[:n]); err != nil {
 			return nil, err
 		}
-		s.slots = append(s.slots, &slot{segment: r.Segment, generation: r.Generation, state: r.State, rule: seg, live: -1, building: -1})
-		s.needs = rule.Union(s.needs, seg.Needs())
+		rows = rows[n:]
 	}
-	s.pair()
 	return s, s.readPositions(ctx, q)
 }
 
-// pair links the two generations of a segment that is being rebuilt.
-func (s *setup) pair() {
-	for i, a := range s.slots {
-		for j, b := range s.slots {
-			if a.segment == b.segment && a.state == StateLive && b.state == StateBuilding {
-				a.building, b.live = j, i
+// add takes in the generations of one segment, oldest first. One that waits to be built is left out while an older
+// one is not gone, so that what is recorded never has two sources.
+func (s *setup) add(ctx context.Context, q store.Queryer, rows []defRow) error {
+	live := -1
+	var open *past
+	for _, r := range rows {
+		switch r.State {
+		case StateRetired, stateDropped:
+			p := &past{segment: r.Segment, generation: r.Generation, silent: r.State == stateDropped}
+			if open != nil && !p.silent {
+				open.next = p.generation
 			}
+			if !p.silent {
+				open = p
+			}
+			s.pasts = append(s.pasts, p)
+		case StateLive, StateBuilding:
+			if r.State == StateBuilding && (open != nil || len(s.pasts) > 0 && s.pasts[len(s.pasts)-1].segment == r.Segment) {
+				continue
+			}
+			sl, err := readSlot(ctx, q, r)
+			if err != nil {
+				return err
+			}
+			if sl.live = live; r.State == StateLive {
+				live = len(s.slots)
+				if sl.before = open; open != nil {
+					open.next = r.Generation
+				}
+			}
+			s.slots = append(s.slots, sl)
+			s.needs = rule.Union(s.needs, sl.rule.Needs())
 		}
 	}
+	return nil
+}
+
+func readSlot(ctx context.Context, q store.Queryer, r defRow) (*slot, error) {
+	var text string
+	if err := q.GetContext(ctx, &text, "SELECT spec FROM segment_defs WHERE segment=? AND generation=?", r.Segment, r.Generation); err != nil {
+		return nil, fmt.Errorf("reading the definition of %s: %w", r.Segment, err)
+	}
+	seg, err := rule.Decode(r.Segment, text)
+	if err != nil {
+		return nil, err
+	}
+	return &slot{segment: r.Segment, generation: r.Generation, state: r.State, rule: seg, live: -1}, nil
 }
 
 func (s *setup) readPositions(ctx context.Context, q store.Queryer) error {
-	if !s.building() {
+	if !s.building() && s.pasts == nil {
 		return nil
+	}
+	at := map[slotKey]*[crm.Lanes]int64{}
+	for _, sl := range s.slots {
+		at[slotKey{sl.segment, sl.generation}] = &sl.positions
+	}
+	for _, p := range s.pasts {
+		at[slotKey{p.segment, p.generation}] = &p.positions
 	}
 	var rows []struct {
 		Segment    string
@@ -116,10 +166,8 @@ func (s *setup) readPositions(ctx context.Context, q store.Queryer) error {
 		return fmt.Errorf("reading how far builds are: %w", err)
 	}
 	for _, r := range rows {
-		for _, sl := range s.slots {
-			if sl.state == StateBuilding && sl.segment == r.Segment && sl.generation == r.Generation && r.Lane < crm.Lanes {
-				sl.positions[r.Lane] = r.Position
-			}
+		if to := at[slotKey{r.Segment, r.Generation}]; to != nil && r.Lane < crm.Lanes {
+			to[r.Lane] = r.Position
 		}
 	}
 	return nil
@@ -127,11 +175,4 @@ func (s *setup) readPositions(ctx context.Context, q store.Queryer) error {
 
 func (s *setup) building() bool {
 	return slices.ContainsFunc(s.slots, func(x *slot) bool { return x.state == StateBuilding })
-}
-
-// voice tells whether the slot's flips of the contact are recorded: the live one's, until the contact has been built
-// into its successor.
-func (s *setup) voice(i int, id int64) bool {
-	b := s.slots[i].building
-	return b < 0 || !s.slots[b].covers(id)
 }

@@ -82,7 +82,7 @@ type checked struct {
 func check(ctx context.Context, m *mirror.Mirror, s *setup, ids []int64, now crm.Instant) (checked, error) {
 	var out checked
 	q := m.DB().Read()
-	b, err := load(ctx, m, q, s, ids, false)
+	b, err := load(ctx, m, q, s, ids)
 	if err != nil {
 		return out, err
 	}

@@ -37,12 +37,7 @@ type slotKey struct {
 // add collects what settling one contact changed.
 func (r *rows) add(tx *store.Tx, s *setup, c *settling, was before, now crm.Instant) {
 	lane := crm.LaneOf(c.id)
-	for _, f := range c.flips {
-		if s.voice(f.slot, c.id) {
-			pending := f.cause.Triggers()
-			r.changes = append(r.changes, []any{tx.NewID(), c.id, lane, s.slots[f.slot].segment, flag(f.entered), f.at, now, string(f.cause), flag(pending)})
-		}
-	}
+	r.record(tx, s, c, was, now)
 	for i, sl := range s.slots {
 		switch {
 		case c.in[i] && (!was.in[i] || was.since[i] != c.since[i]):
@@ -64,6 +59,39 @@ func (r *rows) add(tx *store.Tx, s *setup, c *settling, was before, now crm.Inst
 	}
 	if c.mark != nil && c.done {
 		r.marks = append(r.marks, *c.mark)
+	}
+}
+
+// record appends the flips of the slots that speak. Where what is recorded is still the generation before, the
+// difference to it comes first, and the row of that generation goes along, since reconciling has yet to pass.
+func (r *rows) record(tx *store.Tx, s *setup, c *settling, was before, now crm.Instant) {
+	lane := crm.LaneOf(c.id)
+	said := map[int]bool{}
+	say := func(f flip) {
+		r.changes = append(r.changes, []any{
+			tx.NewID(), c.id, lane, s.slots[f.slot].segment, flag(f.entered), f.at, now, string(f.cause), flag(f.cause.Triggers()),
+		})
+	}
+	for _, f := range c.flips {
+		sl := s.slots[f.slot]
+		if !sl.speaks() {
+			continue
+		}
+		if !said[f.slot] && c.log[f.slot] != was.in[f.slot] {
+			say(flip{f.slot, was.in[f.slot], min(f.at, now), crm.CauseRedefined})
+		}
+		said[f.slot] = true
+		say(f)
+	}
+	for i := range said {
+		if p := s.slots[i].before; p.holds(c.id) && c.log[i] != c.in[i] {
+			k := slotKey{p.segment, p.generation}
+			if c.in[i] {
+				r.join = append(r.join, []any{c.id, p.segment, p.generation, lane, c.since[i]})
+			} else {
+				r.leave[k] = append(r.leave[k], c.id)
+			}
+		}
 	}
 }
 
