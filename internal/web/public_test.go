@@ -103,6 +103,7 @@ func TestB43_OnlyPostUnsubscribes(t *testing.T) {
 		"a POST without a body":             {http.MethodPost, "good", "", "", 200, true},
 		"a POST of something else":          {http.MethodPost, "good", "hello=world", form, 400, false},
 		"a POST of something very long":     {http.MethodPost, "good", strings.Repeat("x", maxForm+1), form, 400, false},
+		"a form that asks who answers":      {http.MethodPost, "check", "check=1", form, 400, false}, // relance check knows us by it
 		"PUT":                               {http.MethodPut, "good", "", "", 405, false},
 		"DELETE":                            {http.MethodDelete, "good", "", "", 405, false},
 		"OPTIONS":                           {http.MethodOptions, "good", "", "", 405, false},
