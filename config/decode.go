@@ -148,7 +148,9 @@ func (d *decoder) structure(n ast.Node, v reflect.Value, what string) {
 			}
 		}
 		d.l.typos[n] = true
-		d.unknown(kv.Key, k, slices.Sorted(maps.Keys(fields)))
+		if near := d.unknown(kv.Key, k, slices.Sorted(maps.Keys(fields))); isSecretValue(near, scalarText(kv.Value)) {
+			d.l.mask.hide(scalarText(kv.Value))
+		}
 	}
 }
 
@@ -180,12 +182,14 @@ func (d *decoder) secretFile(kv *ast.MappingValueNode, base string, f reflect.Va
 	f.SetString(secret)
 }
 
-func (d *decoder) unknown(key ast.Node, k string, known []string) {
+// unknown reports a key and gives the one that is probably meant, or "".
+func (d *decoder) unknown(key ast.Node, k string, known []string) (near string) {
 	want := "one of " + strings.Join(known, ", ")
-	if near := closest(k, known); near != "" {
+	if near = closest(k, known); near != "" {
 		want = "did you mean " + near + "?"
 	}
 	d.l.at(d.doc, key, fmt.Sprintf("unknown key %q", k), want)
+	return near
 }
 
 // fieldsOf maps YAML keys to the fields of a struct, inline ones included.

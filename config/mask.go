@@ -2,6 +2,7 @@ package config
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -13,6 +14,7 @@ type masker struct {
 	values  []string       // literal secrets
 	key     *regexp.Regexp // up to the value of a secret key
 	address *regexp.Regexp // up to the address of a database
+	looks   *regexp.Regexp // what looks like a key of some service wherever it stands
 	email   *regexp.Regexp
 }
 
@@ -21,7 +23,8 @@ func newMasker() *masker {
 	return &masker{
 		key:     regexp.MustCompile(`(?i)^.*?(?:["']` + word + `["']\s*:\s*|` + word + `\s*:(?:\s+|$))`),
 		address: regexp.MustCompile(`(?i)^\s*["']?(?:database|dsn)["']?\s*:\s+`),
-		email:   regexp.MustCompile(`[^\s@"'<>,;:\[\]{}()|=]+@[^\s@"'<>,;:\[\]{}()|=]+\.[^\s@"'<>,;:\[\]{}()|=]+`),
+		looks:   regexp.MustCompile(`\b(?:ck|cs|sk|pk|rk|SG|whsec|xkeysib)[_.-][A-Za-z0-9_.-]{6,}|[A-Za-z0-9_-]{20,}`),
+		email:   regexp.MustCompile(`[^\s@"<>,;:\[\]{}()|=]+@[^\s@"'<>,;:\[\]{}()|=]+\.[^\s@"'<>,;:\[\]{}()|=]+`),
 	}
 }
 
@@ -36,10 +39,11 @@ func (m *masker) hide(secret string) {
 
 // text masks a message.
 func (m *masker) text(s string) string {
-	for _, v := range m.values {
-		s = strings.ReplaceAll(s, v, masked)
+	spans := m.spans(s)
+	for _, span := range slices.Backward(spans) {
+		s = s[:span[0]] + masked + s[span[1]:]
 	}
-	return m.email.ReplaceAllString(s, masked)
+	return s
 }
 
 // line masks the line with the given number (from 1) of a file and moves the column (from 1) with it.
@@ -52,7 +56,7 @@ func (m *masker) line(lines []string, number, column int) (string, int) {
 		at := len([]rune(s[:start]))
 		return m.text(s[:start]) + masked, min(column, at+1)
 	}
-	for _, span := range m.spans(s) {
+	for _, span := range slices.Backward(m.spans(s)) {
 		from, to := len([]rune(s[:span[0]])), len([]rune(s[:span[1]]))
 		switch {
 		case column > to:
@@ -65,19 +69,54 @@ func (m *masker) line(lines []string, number, column int) (string, int) {
 	return s, column
 }
 
-// spans finds literal secrets and e-mails in a line, last first, so that replacing one moves no other.
+// spans finds secrets and addresses of people: byte ranges, in order, apart from each other.
 func (m *masker) spans(s string) [][2]int {
+	hide := make([]bool, len(s)+1)
+	mark := func(from, to int) {
+		for i := from; i < to; i++ {
+			hide[i] = true
+		}
+	}
 	for _, v := range m.values {
-		if i := strings.LastIndex(s, v); i >= 0 {
-			rest := m.spans(s[:i])
-			return append([][2]int{{i, i + len(v)}}, rest...)
+		for at := 0; ; {
+			i := strings.Index(s[at:], v)
+			if i < 0 {
+				break
+			}
+			mark(at+i, at+i+len(v))
+			at += i + len(v)
+		}
+	}
+	for _, loc := range m.email.FindAllStringIndex(s, -1) {
+		mark(loc[0], loc[1])
+	}
+	for _, loc := range m.looks.FindAllStringIndex(s, -1) {
+		if isKeyLike(s[loc[0]:loc[1]]) {
+			mark(loc[0], loc[1])
 		}
 	}
 	var out [][2]int
-	for _, loc := range m.email.FindAllStringIndex(s, -1) {
-		out = append([][2]int{{loc[0], loc[1]}}, out...)
+	for i, start := 0, -1; i <= len(s); i++ {
+		switch {
+		case hide[i] && start < 0:
+			start = i
+		case !hide[i] && start >= 0:
+			out = append(out, [2]int{start, i})
+			start = -1
+		}
 	}
 	return out
+}
+
+// isKeyLike tells random letters and digits from words: a key has several digits.
+func isKeyLike(s string) bool {
+	digits := 0
+	for _, r := range s {
+		if r >= '0' && r <= '9' {
+			digits++
+		}
+	}
+	return digits >= 3
 }
 
 // secretStart tells from which byte on a line is secret: after a secret key, or all of it when a secret value

@@ -3,6 +3,7 @@ package config
 import (
 	"encoding/json"
 	"fmt"
+	"path"
 	"reflect"
 	"strings"
 	"time"
@@ -37,11 +38,16 @@ func Schema(kind string) ([]byte, error) {
 	return append(out, '\n'), nil
 }
 
+// schemaName tells the Config types of several packages apart.
 func schemaName(t reflect.Type) string {
-	if name := t.Name(); name != "mainYAML" {
+	switch name := t.Name(); name {
+	case "mainYAML":
+		return "Relance"
+	case "Config":
+		return path.Base(t.PkgPath())
+	default:
 		return name
 	}
-	return "Relance"
 }
 
 // mapped gives the schemas of types that decode themselves.

@@ -12,14 +12,16 @@ import (
 	"github.com/relance/relance/sync/engine"
 )
 
-// progress shows how far reading is: a bar per stream on a terminal, one plain line per finished stream elsewhere.
+// progress shows how far reading is: on a terminal a bar per stream, one at a time, the others' kept until their
+// turn; elsewhere one plain line per finished stream.
 type progress struct {
 	out      io.Writer
 	terminal bool
 
-	mu   sync.Mutex
-	bar  *progressbar.ProgressBar
-	name string // what bar is of
+	mu      sync.Mutex
+	current string // whose bar is on the last line
+	bar     *progressbar.ProgressBar
+	waiting []engine.Progress // finished meanwhile
 }
 
 func newProgress(out io.Writer) *progress {
@@ -27,45 +29,62 @@ func newProgress(out io.Writer) *progress {
 	return &progress{out: out, terminal: ok && term.IsTerminal(int(f.Fd()))}
 }
 
+func nameOf(e engine.Progress) string { return e.Shop + " " + e.Stream }
+
 // update is engine.Options.Progress of every shop.
 func (p *progress) update(e engine.Progress) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	name := e.Shop + " " + e.Stream
-	if !p.terminal {
-		if e.Finished && e.Done > 0 {
-			fmt.Fprintf(p.out, "%s: %d read\n", name, e.Done)
+	switch {
+	case e.Finished && e.Done == 0: // nothing new: nothing to show
+	case !p.terminal:
+		if e.Finished {
+			fmt.Fprintf(p.out, "%s: %d read\n", nameOf(e), e.Done)
 		}
-		return
+	case p.current == "" || p.current == nameOf(e):
+		p.draw(e)
+		if e.Finished {
+			p.flush()
+		}
+	case e.Finished:
+		p.waiting = append(p.waiting, e)
 	}
-	if e.Done == 0 && e.Finished { // nothing new: no bar
-		return
-	}
-	if p.name != name {
-		p.close()
-		p.name, p.bar = name, progressbar.NewOptions(e.Total, progressbar.OptionSetWriter(p.out), progressbar.OptionSetDescription(fmt.Sprintf("%-28s", name)),
+}
+
+func (p *progress) draw(e engine.Progress) {
+	total := max(e.Total, e.Done)
+	if p.bar == nil {
+		p.current = nameOf(e)
+		p.bar = progressbar.NewOptions(total, progressbar.OptionSetWriter(p.out), progressbar.OptionSetDescription(fmt.Sprintf("%-28s", p.current)),
 			progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionSetWidth(30), progressbar.OptionUseANSICodes(true))
 	}
-	if e.Total > 0 {
-		p.bar.ChangeMax(max(e.Total, e.Done))
+	if e.Finished { // the shop's count may be off by what changed meanwhile
+		total = e.Done
 	}
+	p.bar.ChangeMax(total)
 	_ = p.bar.Set(e.Done) // the terminal's errors are nobody's
-	if e.Finished {
-		_ = p.bar.Finish()
+}
+
+// flush ends the bar on the last line and draws those that finished meanwhile.
+func (p *progress) flush() {
+	p.close()
+	for _, e := range p.waiting {
+		p.draw(e)
 		p.close()
 	}
+	p.waiting = nil
 }
 
 func (p *progress) close() {
 	if p.bar != nil {
 		fmt.Fprintln(p.out)
 	}
-	p.bar, p.name = nil, ""
+	p.bar, p.current = nil, ""
 }
 
 // end leaves the terminal on a fresh line.
 func (p *progress) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.close()
+	p.flush()
 }

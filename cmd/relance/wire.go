@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -61,8 +62,16 @@ type appOptions struct {
 	only      string                   // one shop, by name; "" = all
 }
 
-// openDatabase opens and migrates the database of a configuration.
+// openDatabase opens and migrates the database of a configuration. A new SQLite file, with all the people in it, is
+// made for this user's eyes only.
 func openDatabase(ctx context.Context, cfg *config.Config) (*store.DB, error) {
+	if path, ok := strings.CutPrefix(cfg.Database, "sqlite:"); ok {
+		if f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600); err == nil { // else it is there, or store.Open says what is wrong
+			if err := f.Close(); err != nil {
+				return nil, fmt.Errorf("making the database file: %w", err)
+			}
+		}
+	}
 	db, err := store.Open(ctx, store.Options{DSN: cfg.Database})
 	if err != nil {
 		return nil, err
