@@ -135,6 +135,9 @@ func (a *applying) decide() error {
 }
 
 func (a *applying) sort(r *record) {
+	if r.gone && (r.facet != carts || r.at == 0) {
+		r.at = a.now() // nobody says when a record went; it is seen now
+	}
 	nothing := !r.found && (r.gone || r.silent())
 	switch {
 	case nothing, r.found && bytes.Equal(r.was, r.hash):

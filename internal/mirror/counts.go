@@ -6,6 +6,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
+	"github.com/relance/relance/connectors"
 	"github.com/relance/relance/internal/crm"
 )
 
@@ -28,10 +29,11 @@ func tableOf(kind crm.Kind) string {
 	return ""
 }
 
-// Counts says per kind what the shop has, what is mirrored and what is quarantined. What the shop has is the sum over
-// the kind's reading streams (WooCommerce: orders of any status, and those in its bin); id lists are not counted again.
+// Counts says per kind what the shop has, what is mirrored and what is quarantined. What the shop has is what the
+// kind's complete id list said last; where there is none yet (or a full crawl is newer), the sum over its reading
+// streams (WooCommerce: orders of any status, and those in its bin).
 func (m *Mirror) Counts(ctx context.Context, shopID int64) ([]Count, error) {
-	source, err := m.countBy(ctx, "SELECT kind, SUM(source_count) FROM streams WHERE shop_id=? AND mode<>'ids' GROUP BY kind", shopID)
+	source, err := m.sourceCounts(ctx, shopID)
 	if err != nil {
 		return nil, err
 	}
@@ -46,6 +48,39 @@ func (m *Mirror) Counts(ctx context.Context, shopID int64) ([]Count, error) {
 			return nil, fmt.Errorf("counting what is mirrored: %w", err)
 		}
 		out = append(out, c)
+	}
+	return out, nil
+}
+
+func (m *Mirror) sourceCounts(ctx context.Context, shopID int64) (map[crm.Kind]int64, error) {
+	streams, err := m.Streams(ctx, shopID)
+	if err != nil {
+		return nil, err
+	}
+	type tally struct {
+		n    int64
+		read crm.Instant
+	}
+	listed, read := map[crm.Kind]tally{}, map[crm.Kind]tally{}
+	for _, s := range streams {
+		into, newest := read, s.ReadAt
+		switch s.Mode {
+		case connectors.ModeIDs:
+			into = listed
+		case connectors.ModeDelta: // counted once, in its backfill
+			newest = min(s.BackfilledAt, s.ReadAt)
+		case connectors.ModeCrawl:
+		}
+		into[s.Kind] = tally{into[s.Kind].n + s.SourceCount, max(into[s.Kind].read, newest)}
+	}
+	out := map[crm.Kind]int64{}
+	for kind, t := range read {
+		out[kind] = t.n
+	}
+	for kind, t := range listed {
+		if t.read > 0 && t.read >= read[kind].read {
+			out[kind] = t.n
+		}
 	}
 	return out, nil
 }

@@ -76,6 +76,11 @@ func TestAReadThatWasAskedForIsWaitedFor(t *testing.T) {
 		if c := count(t, b, crm.KindOrder); c.Source != 33 {
 			t.Errorf("the shop has %d orders", c.Source)
 		}
+		streams[1].ReadAt, streams[1].SourceCount = 900, 35
+		save(streams[1])
+		if c := count(t, b, crm.KindOrder); c.Source != 35 {
+			t.Errorf("the shop has %d orders by its list of ids", c.Source)
+		}
 	})
 }
 
