@@ -33,6 +33,7 @@ type cli struct {
 	Init     initCmd     `cmd:"" help:"Lay out a commented starting set of files."`
 	Check    checkCmd    `cmd:"" help:"Look for mistakes in the files, then ask every shop."`
 	Run      runCmd      `cmd:"" help:"Serve: read the shops, keep segments true, send."`
+	Demo     demoCmd     `cmd:"" help:"Show it all on this machine: a recorded shop, live traffic, captured mail."`
 	Sync     syncCmd     `cmd:"" help:"Mirror the shops up to now, without sending anything."`
 	Segment  segmentCmd  `cmd:"" help:"Look at segments and who is in them."`
 	Campaign campaignCmd `cmd:"" help:"Look at campaigns, arm and pause them."`
@@ -110,7 +111,7 @@ func (d *deps) report(err error) int {
 		return exitOK
 	}
 	code := exitFailure
-	if ms := (config.Mistakes)(nil); errors.As(err, &ms) {
+	if ms, ok := errors.AsType[config.Mistakes](err); ok {
 		code = exitUsage
 		fmt.Fprintln(d.err, ms.Error())
 		fmt.Fprintf(d.err, "\n%s\n", count(len(ms), "mistake"))

@@ -5,6 +5,7 @@ package loop
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -34,9 +35,10 @@ func (RealClock) Now() time.Time { return time.Now().UTC() }
 // Real is the same span.
 func (RealClock) Real(d time.Duration) time.Duration { return d }
 
-// FastClock runs business time faster from a start instant.
+// FastClock is business time that can be quickened; it never goes backwards. Safe for concurrent use.
 type FastClock struct {
-	from  time.Time
+	mu    sync.Mutex
+	from  time.Time // business time at start
 	start time.Time
 	speed int64
 }
@@ -48,11 +50,29 @@ func NewFastClock(from time.Time, speed int64) *FastClock {
 
 // Now is the quickened time.
 func (c *FastClock) Now() time.Time {
-	return c.from.Add(time.Since(c.start) * time.Duration(c.speed))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now()
+}
+
+func (c *FastClock) now() time.Time { return c.from.Add(time.Since(c.start) * time.Duration(c.speed)) }
+
+// SetSpeed goes on from now at another speed.
+func (c *FastClock) SetSpeed(speed int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.from, c.start, c.speed = c.now(), time.Now(), speed
+}
+
+// Speed is how many times faster than life it runs.
+func (c *FastClock) Speed() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.speed
 }
 
 // Real converts a span of quickened time.
-func (c *FastClock) Real(d time.Duration) time.Duration { return d / time.Duration(c.speed) }
+func (c *FastClock) Real(d time.Duration) time.Duration { return d / time.Duration(c.Speed()) }
 
 // Runner drives one Step until its context ends.
 type Runner struct {
@@ -62,20 +82,23 @@ type Runner struct {
 	Log   *zap.Logger
 	// Wake, when signalled, ends the wait early; a buffered channel of one.
 	Wake <-chan struct{}
-	// Observe is told of every error; may be nil.
-	Observe func(err error)
+	// Grace is how long (real time) a step under way may go on once ctx has ended: a mail being handed over is not cut.
+	Grace time.Duration
 }
 
 const (
-	minWait = 5 * time.Millisecond
+	minWait = 20 * time.Millisecond
 	maxWait = 5 * time.Second
 )
 
 // Run steps until ctx ends. An error is logged once and followed by a growing wait (real time), at most a minute.
 func (r *Runner) Run(ctx context.Context) {
+	work, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(r.Grace, cut) })()
 	failures := 0
 	for ctx.Err() == nil {
-		next, worked, err := r.Step.Step(ctx, r.Clock.Now())
+		next, worked, err := r.Step.Step(work, r.Clock.Now())
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -96,9 +119,6 @@ func (r *Runner) Run(ctx context.Context) {
 func (r *Runner) report(err error, failures int) {
 	r.Log.Warn("step failed", zap.String("worker", r.Name), zap.String("class", string(fault.ClassOf(err))),
 		zap.Int("failures", failures), zap.Error(err))
-	if r.Observe != nil {
-		r.Observe(err)
-	}
 }
 
 func backoff(err error, failures int) time.Duration {

@@ -77,5 +77,10 @@ func TestAQuickenedClockConvertsSpans(t *testing.T) {
 		if got := c.Real(time.Hour); got != 6*time.Second {
 			t.Errorf("an hour takes %v", got)
 		}
+		c.SetSpeed(1)
+		time.Sleep(time.Second)
+		if got := c.Now(); !got.Equal(from.Add(time.Hour + time.Second)) {
+			t.Errorf("a second after slowing down it is %v", got)
+		}
 	})
 }
