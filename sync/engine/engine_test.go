@@ -11,7 +11,6 @@ import (
 
 	"github.com/relance/relance/connectors"
 	"github.com/relance/relance/internal/crm"
-	"github.com/relance/relance/internal/fault"
 	"github.com/relance/relance/internal/store"
 )
 
@@ -208,140 +207,6 @@ func (r *rig) refuseOrdersNumbered(number string) {
 	}
 }
 
-func TestB11_AShopThatHangsIsCancelledAndAskedAgainWithSmallerPages(t *testing.T) {
-	servers.Each(t, func(t *testing.T, db *store.DB) {
-		var sizes []int
-		r := newRig(t, db, &odd{
-			streams: []connectors.Stream{orderStream},
-			pull: func(ctx context.Context, _ string, _ connectors.Cursor, size int) (connectors.Page, error) {
-				if _, bounded := ctx.Deadline(); !bounded {
-					t.Error("a pull without a deadline")
-				}
-				if sizes = append(sizes, size); len(sizes) <= 5 {
-					return connectors.Page{}, fault.New(fault.Retry, "listing orders", context.DeadlineExceeded)
-				}
-				return page("x", false, order("1", "1")), nil
-			},
-		})
-		r.settle()
-		if got := fmt.Sprint(sizes); got != "[100 50 25 12 10 10]" {
-			t.Fatalf("page sizes %s", got)
-		}
-	})
-}
-
-func TestB12_APageThatPointsToItselfEndsInAVisibleFault(t *testing.T) {
-	servers.Each(t, func(t *testing.T, db *store.DB) {
-		asked := 0
-		r := newRig(t, db, &odd{
-			streams: []connectors.Stream{orderStream},
-			pull: func(_ context.Context, _ string, after connectors.Cursor, _ int) (connectors.Page, error) {
-				asked++
-				return page("here", true, order("1", "1")), nil
-			},
-		})
-		r.idle()
-		if asked > 3 {
-			t.Fatalf("asked %d times without waiting", asked)
-		}
-		for range 10 {
-			r.after(5 * time.Minute)
-		}
-		if shop := r.reload(); !strings.Contains(shop.Fault, "paging through orders") {
-			t.Fatalf("fault %q", shop.Fault)
-		}
-	})
-}
-
-func TestB7_AFailingStreamDoesNotHoldTheOthersUp(t *testing.T) {
-	servers.Each(t, func(t *testing.T, db *store.DB) {
-		products := connectors.Stream{Name: "products", Mode: connectors.ModeDelta, Every: time.Minute, Kind: crm.KindProduct}
-		r := newRig(t, db, &odd{
-			streams: []connectors.Stream{products, orderStream},
-			pull: func(_ context.Context, stream string, _ connectors.Cursor, _ int) (connectors.Page, error) {
-				if stream == "products" {
-					return connectors.Page{}, fault.New(fault.Retry, "listing products", errors.New("status 500"))
-				}
-				return page("x", false, order("1", "1")), nil
-			},
-		})
-		r.idle()
-		s := r.streams()
-		if s["orders"].BackfilledAt == 0 || s["products"].Attempts != 1 || !strings.Contains(s["products"].Error, "status 500") {
-			t.Fatalf("streams %+v", s)
-		}
-		if r.reload().BackfilledAt != 0 {
-			t.Fatal("the shop counts as read although its products were not")
-		}
-		if got := r.counted("relance_sync_requests_total", "outcome", "retry"); got != 1 {
-			t.Fatalf("%v requests counted as retry", got)
-		}
-	})
-}
-
-func TestATooEagerReadWaitsAsLongAsTheShopSaysAndCountsNoAttempt(t *testing.T) {
-	servers.Each(t, func(t *testing.T, db *store.DB) {
-		asked := 0
-		r := newRig(t, db, &odd{
-			streams: []connectors.Stream{orderStream},
-			pull: func(context.Context, string, connectors.Cursor, int) (connectors.Page, error) {
-				if asked++; asked == 1 {
-					return connectors.Page{}, &fault.Error{Class: fault.Throttled, Op: "listing orders", After: 90 * time.Second, Err: errors.New("status 429")}
-				}
-				return page("x", false, order("1", "1")), nil
-			},
-		})
-		r.idle()
-		r.after(89 * time.Second)
-		if asked != 1 {
-			t.Fatal("the shop was asked before its time")
-		}
-		if s := r.streams()["orders"]; s.Attempts != 0 {
-			t.Fatalf("counted as an attempt: %+v", s)
-		}
-		r.after(time.Second)
-		if asked != 2 || r.streams()["orders"].BackfilledAt == 0 {
-			t.Fatalf("asked %d times", asked)
-		}
-	})
-}
-
-func TestAWrongKeyPausesTheShopSaysSoAndRecovers(t *testing.T) {
-	servers.Each(t, func(t *testing.T, db *store.DB) {
-		wrong := &fault.Error{Class: fault.Operator, Op: "listing orders", Err: errors.New("status 401"), Hint: "Check the key in shops/boutique.yaml"}
-		asked := 0
-		var broken error = wrong
-		r := newRig(t, db, &odd{
-			streams: []connectors.Stream{orderStream},
-			pull: func(context.Context, string, connectors.Cursor, int) (connectors.Page, error) {
-				asked++
-				return page("x", false, order("1", "1")), broken
-			},
-			probe: func(context.Context) (connectors.ProbeResult, error) { return connectors.ProbeResult{}, broken },
-		})
-		r.idle()
-		for range 30 {
-			r.after(10 * time.Second)
-		}
-		if shop := r.reload(); !strings.Contains(shop.Fault, "Check the key") || shop.FaultClass != "operator" {
-			t.Fatalf("fault %q of class %q", shop.Fault, shop.FaultClass)
-		}
-		if asked > 4 {
-			t.Fatalf("the shop was asked %d times in five minutes with a wrong key", asked)
-		}
-		broken = nil
-		for range 30 {
-			r.after(10 * time.Second)
-		}
-		if shop := r.reload(); shop.Fault != "" || shop.BackfilledAt == 0 {
-			t.Fatalf("five minutes after the key was mended: %+v", shop)
-		}
-		if n := r.logs.FilterMessage("the shop cannot be read").Len(); n != 1 {
-			t.Errorf("the same fault was logged %d times", n)
-		}
-	})
-}
-
 func TestTheShopsClockIsWatched(t *testing.T) {
 	servers.Each(t, func(t *testing.T, db *store.DB) {
 		off := 10 * time.Minute
@@ -362,6 +227,56 @@ func TestTheShopsClockIsWatched(t *testing.T) {
 		r.after(time.Minute)
 		if skew := r.reload().SkewMS; skew != 0 {
 			t.Fatalf("skew %d ms after the clock was mended", skew)
+		}
+	})
+}
+
+func TestASlowAnswerDoesNotLoseTheLease(t *testing.T) {
+	servers.Each(t, func(t *testing.T, db *store.DB) {
+		const ttl = time.Second
+		other := store.NewLeases(db, "there", ttl)
+		var r *rig
+		src := &odd{streams: []connectors.Stream{orderStream}}
+		src.pull = func(context.Context, string, connectors.Cursor, int) (connectors.Page, error) {
+			tick, long := time.NewTicker(ttl/10), time.After(ttl*3/2)
+			defer tick.Stop()
+			for {
+				select {
+				case <-long:
+					return page("x", false, order("1", "1")), nil
+				case <-tick.C:
+					if got, err := other.Acquire(t.Context(), store.ShopLease(r.shop.ID)); err != nil || len(got) != 0 {
+						t.Errorf("another process took the shop over: %v, %v", got, err)
+					}
+				}
+			}
+		}
+		r = newRig(t, db, nil)
+		r.leases = store.NewLeases(db, "here", ttl)
+		r.restart(src)
+		r.idle()
+		if n := r.count("SELECT COUNT(*) FROM orders"); n != 1 {
+			t.Fatalf("%d orders", n)
+		}
+	})
+}
+
+func TestOldWebhooksArePrunedWhenThereIsNothingElseToDo(t *testing.T) {
+	servers.Each(t, func(t *testing.T, db *store.DB) {
+		var asked []string
+		r := newRig(t, db, paged(5, &asked))
+		deliver := func(id int64, age time.Duration) {
+			r.exec(fmt.Sprintf("INSERT INTO inbox (id, shop_id, received_at, body) VALUES (%d, %d, %d, '{}')", id, r.shop.ID, crm.At(r.now.Add(-age))))
+		}
+		deliver(1, 8*24*time.Hour)
+		deliver(2, 6*24*time.Hour)
+		r.settle()
+		if n := r.count("SELECT COUNT(*) FROM inbox WHERE id=2"); n != 1 || r.count("SELECT COUNT(*) FROM inbox") != 1 {
+			t.Fatal("pruned too much or too little")
+		}
+		r.after(25 * time.Hour)
+		if n := r.count("SELECT COUNT(*) FROM inbox"); n != 0 {
+			t.Fatalf("%d deliveries are left a day later", n)
 		}
 	})
 }

@@ -20,6 +20,8 @@ const (
 	streamBackoff  = 5 * time.Second
 	streamLongest  = 5 * time.Minute
 	operatorMost   = 10 * time.Minute
+
+	attemptsToSeeFault = 5 // failing so often in a row, a stream becomes the shop's visible fault
 )
 
 // faultState is how the shop as a whole is doing.

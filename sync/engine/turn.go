@@ -19,10 +19,9 @@ type turn struct {
 }
 
 const (
-	hintsInARow        = 5
-	hintsBeforeAMail   = 1 // while somebody waits for a fresh read
-	wantedPagesInARow  = 8
-	attemptsToSeeFault = 5 // failing so often in a row, a stream becomes the shop's visible fault
+	hintsInARow       = 5
+	hintsBeforeAMail  = 1 // while somebody waits for a fresh read
+	wantedPagesInARow = 8
 )
 
 // work is a re-read or a page of a stream; neither means that nothing is due.

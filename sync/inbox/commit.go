@@ -90,8 +90,10 @@ func (c *committer) lead(ctx context.Context, b *batch) {
 	}
 	c.mu.Unlock()
 	b.err = errPanicked
-	defer close(b.done)
-	defer func() { <-c.turn }()
+	defer func() {
+		close(b.done)
+		<-c.turn // after the close: whom a goroutine wakes last runs first, and the disk should not wait for answers
+	}()
 	b.err = c.commit(ctx, b.deliveries)
 }
 
