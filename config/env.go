@@ -32,8 +32,10 @@ func withDotEnv(dir string, env Env) (Env, error) {
 		}
 		name, value, ok := strings.Cut(line, "=")
 		if !ok || !isName(name) {
-			return nil, Mistakes{{File: envFile, Line: n + 1, Column: 1, Excerpt: masked, caret: 1,
-				Message: "this line sets no variable", Want: "NAME=value, one per line; # begins a comment"}}
+			return nil, Mistakes{{
+				File: envFile, Line: n + 1, Column: 1, Excerpt: masked, caret: 1,
+				Message: "this line sets no variable", Want: "NAME=value, one per line; # begins a comment",
+			}}
 		}
 		vars[name] = unquote(strings.TrimSpace(value))
 	}

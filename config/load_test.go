@@ -46,8 +46,7 @@ func TestEveryMistakeIsShownWithItsPlaceAndWhatWouldBeRight(t *testing.T) {
 			lay(t, "testdata/good", dir)
 			lay(t, from, dir)
 			_, err := Load(dir, env)
-			var ms Mistakes
-			if !errors.As(err, &ms) {
+			if _, ok := errors.AsType[Mistakes](err); !ok {
 				t.Fatalf("it loads, or fails without a place: %v", err)
 			}
 			got := strings.ReplaceAll(err.Error(), dir, "DIR") + "\n"

@@ -13,13 +13,12 @@ import (
 
 // loader reads one configuration folder and collects every mistake in it.
 type loader struct {
-	dir      string // absolute
-	env      Env
-	mask     *masker
-	unset    map[ast.Node]bool // values that lack their variable: one mistake each is enough
-	typos    map[ast.Node]bool // mappings with an unknown key
-	pending  []pending
-	mistakes Mistakes
+	dir     string // absolute
+	env     Env
+	mask    *masker
+	unset   map[ast.Node]bool // values that lack their variable: one mistake each is enough
+	typos   map[ast.Node]bool // mappings with an unknown key
+	pending []pending
 }
 
 // pending is a mistake before it is masked: secrets become known while files are read.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -117,7 +118,7 @@ func (l *loader) listen(f *files) Listen {
 	out := Listen{Public: or(f.main.Listen.Public, DefaultPublic), Admin: or(f.main.Listen.Admin, DefaultAdmin)}
 	for key, addr := range map[string]string{"public": out.Public, "admin": out.Admin} {
 		host, port, err := net.SplitHostPort(addr)
-		if _, perr := net.LookupPort("tcp", port); err != nil || perr != nil {
+		if _, perr := strconv.ParseUint(port, 10, 16); err != nil || perr != nil {
 			l.problem(f.mainDoc, "$.listen."+key, "this is no address to listen on", "host:port, for example 127.0.0.1:8480")
 		} else if key == "admin" && !isLoopback(host) {
 			l.problem(f.mainDoc, "$.listen.admin", "the admin page would be open to the network, and it has no password yet",

@@ -89,8 +89,8 @@ func (c *checkCmd) Run(d *deps) error {
 
 // mistakes reports a configuration that cannot be used.
 func (c *checkCmd) mistakes(d *deps, err error) error {
-	ms := (config.Mistakes)(nil)
-	if !c.JSON || !errors.As(err, &ms) {
+	ms, ok := errors.AsType[config.Mistakes](err)
+	if !c.JSON || !ok {
 		return err
 	}
 	r := checked{Version: 1, Mistakes: ms, Shops: map[string]checkedShop{}, Findings: []connectors.Finding{}}

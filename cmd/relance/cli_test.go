@@ -146,13 +146,16 @@ func TestACommandLineThatIsWrongEndsWith2(t *testing.T) {
 
 func TestHelpHasExamples(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{}, {"init"}, {"check"}, {"sync"}, {"segment", "list"}, {"segment", "members"}, {"segment", "explain"}, {"segment", "verify"},
-		{"campaign", "arm"}, {"campaign", "why"}, {"campaign", "pause"}, {"schema"}, {"status"}} {
+	for _, line := range []string{
+		"", "init", "check", "run", "sync", "segment list", "segment members", "segment explain", "segment verify",
+		"campaign list", "campaign arm", "campaign why", "campaign pause", "campaign resume", "schema", "status",
+	} {
+		args := strings.Fields(line)
 		code, out, _ := newRig(t).run(append(args, "--help")...)
 		if code != exitOK {
 			t.Errorf("%v --help: exit %d", args, code)
 		}
-		wants(t, out, "relance "+strings.Join(args, " "))
+		wants(t, out, "relance "+line)
 		if len(args) > 0 {
 			wants(t, out, "Examples:")
 		}
@@ -238,7 +241,7 @@ func (r *rig) sent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close() //nolint:errcheck // a test
+	defer db.Close()
 	err = db.Write(t.Context(), "test", func(tx *store.Tx) error {
 		return tx.Insert(t.Context(), "sends", []string{"id", "campaign", "step", "handed_at"}, [][]any{{1, "c", "s", 1}})
 	})

@@ -98,7 +98,7 @@ func starterFiles() ([]starterFile, error) {
 // write makes a file that must not be there yet.
 func (s starterFile) write(dir string) error {
 	path := filepath.Join(dir, s.name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, s.mode)

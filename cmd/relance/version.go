@@ -10,7 +10,7 @@ import (
 )
 
 // version is set by the build: -ldflags "-X main.version=v1.2.3".
-var version = "" //nolint:gochecknoglobals // the linker can only set a variable
+var version = ""
 
 // versionOf is what was built: the linked version, else the module's, else the commit.
 func versionOf() string {
