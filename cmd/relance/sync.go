@@ -73,6 +73,9 @@ func (c *syncCmd) Run(d *deps) error {
 	begun := time.Now()
 	err = a.syncOnce(d.ctx, d.now)
 	shown.end()
+	if d.ctx.Err() != nil {
+		return errors.New("interrupted; the next run goes on from here")
+	}
 	if err != nil {
 		return err
 	}
