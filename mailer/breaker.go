@@ -52,12 +52,15 @@ func (b breakers) fail(audienceID int64, wall time.Time, least, most time.Durati
 		one = &breaker{}
 		b[audienceID] = one
 	}
-	wait := most
-	if one.failures < 16 {
-		wait = min(least<<one.failures, most)
-	}
-	one.failures++
 	one.sentence = sentence
+	wait := least
+	if !wall.Before(one.until) { // a batch that was under way when the breaker opened is no failure of its own
+		wait = most
+		if one.failures < 16 {
+			wait = min(least<<one.failures, most)
+		}
+		one.failures++
+	}
 	if until := wall.Add(wait); until.After(one.until) {
 		one.until = until
 	}

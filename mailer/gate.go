@@ -13,33 +13,40 @@ import (
 	"github.com/relance/relance/segments"
 )
 
-// roundsPerStep bounds a step: this many batches of Parallel mails, then the other phases have their turn.
+// roundsPerStep bounds a step: this many batches, then the other phases have their turn.
 const roundsPerStep = 16
 
-// send lets due sends through the gate and hands over those that pass. One transaction settles the answers of the
-// batch before and decides on the next one.
+// send lets due sends through the gate and hands over those that pass, in two batches that take turns: while one is
+// on its way to the provider, a transaction settles the answers of the one before and decides on the next.
 func (e *Engine) send(ctx context.Context, p *pass) (worked bool, err error) {
 	if !e.allowed() {
 		return false, nil
 	}
+	var flying *flight
 	var answered []handed
 	for range roundsPerStep {
 		rows, err := e.dueSends(ctx, p)
 		if err != nil || len(rows) == 0 {
-			return worked, errors.Join(err, e.settle(ctx, p, answered))
+			return worked, errors.Join(err, e.settle(ctx, p, append(answered, flying.land()...)))
 		}
 		hands, err := e.gate(ctx, p, answered, rows)
 		if err != nil {
-			return worked, errors.Join(fmt.Errorf("deciding on mails: %w", err), e.settle(ctx, p, append(answered, hands...)))
+			left := slices.Concat(answered, hands, flying.land())
+			return worked, errors.Join(fmt.Errorf("deciding on mails: %w", err), e.settle(ctx, p, left))
 		}
 		worked = true
-		answered = e.handOver(ctx, p, hands)
+		next := e.handOver(ctx, hands)
+		answered = flying.land()
+		flying = next
 		if ctx.Err() != nil {
 			break
 		}
 	}
-	return worked, e.settle(ctx, p, answered)
+	return worked, e.settle(ctx, p, append(answered, flying.land()...))
 }
+
+// batch is how many mails one decision is about: two batches are under way at once.
+func (e *Engine) batch() int { return max(1, e.o.Parallel/2) }
 
 func (e *Engine) dueSends(ctx context.Context, p *pass) ([]sendRow, error) {
 	wall := e.o.Wall()
@@ -52,12 +59,12 @@ func (e *Engine) dueSends(ctx context.Context, p *pass) ([]sendRow, error) {
 	query += " LIMIT ?"
 	var rows []sendRow
 	for _, lanes := range rotated(p.lanes, e.ring) {
-		if len(lanes) == 0 || len(rows) == e.o.Parallel {
+		if len(lanes) == 0 || len(rows) == e.batch() {
 			continue
 		}
 		args[0] = lanes
 		var some []sendRow
-		if err := selectIn(ctx, e.db.Read(), &some, query, append(slices.Clone(args), e.o.Parallel-len(rows))...); err != nil {
+		if err := selectIn(ctx, e.db.Read(), &some, query, append(slices.Clone(args), e.batch()-len(rows))...); err != nil {
 			return nil, fmt.Errorf("reading due sends: %w", err)
 		}
 		rows = append(rows, some...)

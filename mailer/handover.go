@@ -47,16 +47,31 @@ func notSent(r Reason, wall time.Time) answer {
 	return answer{to: Deferred, reason: r, retryAt: wall.UnixMilli()}
 }
 
-// handOver hands every mail to its provider at once, each once, and returns when all have an answer. A context that
-// ends stops mails that have not begun; those under way are waited for, within handWindow.
-func (e *Engine) handOver(ctx context.Context, p *pass, hands []handed) []handed {
-	var wg sync.WaitGroup
+// flight is a batch on its way to the provider.
+type flight struct {
+	e     *Engine
+	hands []handed
+	wg    sync.WaitGroup
+}
+
+// handOver hands every mail to its provider at once, each once. A context that ends stops mails that have not begun;
+// those under way are waited for, within handWindow.
+func (e *Engine) handOver(ctx context.Context, hands []handed) *flight {
+	f := &flight{e: e, hands: hands}
 	for i := range hands {
-		wg.Go(func() { hands[i].answer = e.handOne(ctx, &hands[i]) })
+		f.wg.Go(func() { hands[i].answer = e.handOne(ctx, &hands[i]) })
 	}
-	wg.Wait()
-	e.breakersLearn(hands)
-	return hands
+	return f
+}
+
+// land waits for every answer of the flight; none for no flight.
+func (f *flight) land() []handed {
+	if f == nil {
+		return nil
+	}
+	f.wg.Wait()
+	f.e.breakersLearn(f.hands)
+	return f.hands
 }
 
 func (e *Engine) handOne(ctx context.Context, h *handed) answer {
