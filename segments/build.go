@@ -69,7 +69,7 @@ func (m *Maintainer) buildSlice(ctx context.Context, now crm.Instant) (bool, err
 // nextPieces gathers up to batchSize contacts from the lanes that are not built to their end.
 func (m *Maintainer) nextPieces(ctx context.Context) ([]piece, error) {
 	var out []piece
-	room := batchSize
+	room := m.page
 	for _, lane := range m.lanes {
 		from := laneDone
 		for _, s := range m.setup.slots {

@@ -40,6 +40,7 @@ type Maintainer struct {
 	log     *zap.Logger
 	metrics *Metrics
 	wall    func() time.Time
+	page    int // batchSize; less in tests, so that few contacts make many pages
 
 	setup     *setup
 	lanes     []int       // held, as of this step
@@ -59,7 +60,7 @@ func NewMaintainer(m *mirror.Mirror, l *store.Leases, defs []*rule.Segment, o Op
 	if o.Wall == nil {
 		o.Wall = time.Now
 	}
-	return &Maintainer{mirror: m, db: m.DB(), leases: l, defs: defs, log: o.Log, metrics: o.Metrics, wall: o.Wall}
+	return &Maintainer{mirror: m, db: m.DB(), leases: l, defs: defs, log: o.Log, metrics: o.Metrics, wall: o.Wall, page: batchSize}
 }
 
 // Step settles one batch of contacts whose facts changed, one of contacts whose instant has come, and one of contacts
@@ -148,7 +149,7 @@ func heldLanes(l *store.Leases) []int {
 // fresh settles marks, then due rows, and publishes the watermark as it was before that work.
 func (m *Maintainer) fresh(ctx context.Context, now crm.Instant) (soonest crm.Instant, worked bool, err error) {
 	q := m.db.Read()
-	marks, err := m.mirror.DirtyBatch(ctx, q, m.lanes, batchSize)
+	marks, err := m.mirror.DirtyBatch(ctx, q, m.lanes, m.page)
 	if err != nil {
 		return 0, false, err
 	}
@@ -170,7 +171,7 @@ func (m *Maintainer) fresh(ctx context.Context, now crm.Instant) (soonest crm.In
 		worked = true
 	}
 	if soonest <= now {
-		due, err := dueBatch(ctx, q, m.lanes, now, batchSize)
+		due, err := dueBatch(ctx, q, m.lanes, now, m.page)
 		if err != nil {
 			return 0, false, err
 		}

@@ -20,9 +20,10 @@ func TestIncrementalMembershipEqualsEvaluationFromScratch(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		rapid.Check(t, func(rt *rapid.T) {
 			w.wipe(rt)
+			w.page = rapid.SampledFrom([]int{1, 2, 500}).Draw(rt, "page")
 			h := &history{world: w}
 			h.edit(rt)
-			for range rapid.IntRange(1, 3).Draw(rt, "contacts") {
+			for range rapid.IntRange(1, 4).Draw(rt, "contacts") {
 				h.contacts = append(h.contacts, w.contact(rt, h.instant(rt)))
 			}
 			rt.Repeat(map[string]func(*rapid.T){

@@ -75,11 +75,11 @@ func (m *Maintainer) pastPage(ctx context.Context, p *past) (ids []int64, reache
 	for _, generation := range []int64{p.generation, p.next} {
 		var page []int64
 		if err := m.db.Read().SelectContext(ctx, &page, "SELECT contact_id FROM memberships WHERE segment=? AND generation=? AND contact_id>? ORDER BY contact_id LIMIT ?",
-			p.segment, generation, after, batchSize); err != nil {
+			p.segment, generation, after, m.page); err != nil {
 			return nil, 0, err
 		}
-		if len(page) == batchSize {
-			reached = min(reached, page[batchSize-1])
+		if len(page) == m.page {
+			reached = min(reached, page[m.page-1])
 		}
 		ids = append(ids, page...)
 	}

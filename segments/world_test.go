@@ -46,11 +46,12 @@ type world struct {
 	now    crm.Instant
 	wall   time.Time
 	serial int
+	page   int // contacts a batch; 0 = as in life
 }
 
 var errCrash = errors.New("crash")
 
-func newWorld(t *testing.T, engine store.Dialect) *world {
+func newWorld(t testing.TB, engine store.Dialect) *world {
 	t.Helper()
 	var fault func(name, when string) error
 	w := &world{ctx: t.Context(), fault: &fault, now: base()}
@@ -119,6 +120,9 @@ func (w *world) restart() {
 		w.wall = w.wall.Add(time.Minute)
 		return w.wall
 	}})
+	if w.page > 0 {
+		segments.SmallPages(w.m, w.page)
+	}
 }
 
 // settle steps until there is nothing to do.
@@ -291,13 +295,16 @@ func (w *world) checkLog(t tb) {
 		contact int64
 		segment string
 	}
-	in := map[key]bool{}
+	in, since := map[key]bool{}, map[key]crm.Instant{}
 	for _, c := range w.changes(t) {
 		k := key{c.ContactID, c.Segment}
 		if in[k] == c.Entered {
 			t.Fatalf("contact %d: entered=%v of %s is recorded twice running (%s)", c.ContactID, c.Entered, c.Segment, c.Cause)
 		}
-		in[k] = c.Entered
+		if !c.Entered && c.EffectiveAt < since[k] {
+			t.Fatalf("left before having entered: %+v", c)
+		}
+		in[k], since[k] = c.Entered, c.EffectiveAt
 		if c.EffectiveAt > c.RecordedAt {
 			t.Fatalf("a change is effective after it was known: %+v", c)
 		}
