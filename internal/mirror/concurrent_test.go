@@ -75,3 +75,57 @@ func applyPages(t *testing.T, m *mirror.Mirror, shop mirror.Shop, n int) error {
 	}
 	return nil
 }
+
+// whileOpen runs first in a transaction, starts second, and commits first's when second waits for it.
+func whileOpen(t *testing.T, db *store.DB, first func(tx *store.Tx) error, second func() error) {
+	t.Helper()
+	done := make(chan error, 1)
+	if err := db.Write(t.Context(), "test.first", func(tx *store.Tx) error {
+		if err := first(tx); err != nil {
+			return err
+		}
+		go func() { done <- second() }()
+		for waiting := 0; waiting == 0; { // the server has no other signal
+			if err := db.Read().GetContext(t.Context(), &waiting, "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state='LOCK WAIT'"); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWhoeverIsSecondSeesWhatTheFirstWrote(t *testing.T) { // SQLite has one writer
+	db := servers.Open(t, store.MySQL, store.Options{})
+	b := newBench(t, db)
+	other := b.ensure("second", "")
+	b.read(customer(1, "ana@example.com"))
+	apply := func(tx *store.Tx, shop mirror.Shop, facts ...crm.Fact) error {
+		_, err := b.m.Apply(t.Context(), tx, mirror.Batch{ShopID: shop.ID, ObservedAt: b.at + 1000, Cause: crm.CauseChange, Facts: facts})
+		return err
+	}
+	whileOpen(t, db, func(tx *store.Tx) error { return apply(tx, b.shop, order(9, "", "ana@example.com", 1)) }, func() error {
+		return db.Write(t.Context(), "test.second", func(tx *store.Tx) error { return apply(tx, other, order(1, "", "ana@example.com", 1)) })
+	})
+	who := b.profile("ana@example.com").Contact
+	if who.HomeShopID != b.shop.ID {
+		t.Error("the newest order was overlooked")
+	}
+	whileOpen(t, db, func(tx *store.Tx) error {
+		_, err := b.m.SetConsent(t.Context(), tx, mirror.ConsentChange{
+			ContactID: who.ID, Topic: "marketing", Channel: "email", State: crm.ConsentWithdrawn, SourceAt: b.at, SeenAt: b.at, ByPerson: true,
+		})
+		return err
+	}, func() error {
+		return db.Write(t.Context(), "test.second", func(tx *store.Tx) error {
+			return apply(tx, b.shop, optIn(crm.KindCustomer, 1, "yes", "", ""))
+		})
+	})
+	if got := b.consent("ana@example.com"); got != crm.ConsentWithdrawn {
+		t.Errorf("B15: the withdrawal became %s", got)
+	}
+}
