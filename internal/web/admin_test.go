@@ -265,7 +265,7 @@ func TestSpansAndNumbersRead(t *testing.T) {
 			t.Errorf("span(%v) = %s, want %s", seconds, got, want)
 		}
 	}
-	for n, want := range map[int64]string{-1: "?", 0: "0", 999: "999", 1000: "1\u202f000", 1234567: "1\u202f234\u202f567"} {
+	for n, want := range map[int64]string{-1: "–", 0: "0", 999: "999", 1000: "1\u202f000", 1234567: "1\u202f234\u202f567"} {
 		if got := number(n); got != want {
 			t.Errorf("number(%d) = %s, want %s", n, got, want)
 		}

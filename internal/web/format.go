@@ -11,14 +11,14 @@ import (
 
 func funcs() template.FuncMap {
 	return template.FuncMap{
-		"number": number, "span": span, "when": when, "iso": iso, "percent": percent, "tone": tone, "word": word, "any": anySend, "place": place,
+		"number": number, "span": span, "when": when, "short": short, "iso": iso, "percent": percent, "tone": tone, "word": word, "any": anySend, "place": place,
 	}
 }
 
 // number groups thousands with a narrow space: 12 345.
 func number(n int64) string {
 	if n < 0 {
-		return "?"
+		return "–" // not said
 	}
 	s := strconv.FormatInt(n, 10)
 	for i := len(s) - 3; i > 0; i -= 3 {
@@ -49,6 +49,14 @@ func when(t time.Time) string {
 		return "–"
 	}
 	return t.UTC().Format("2 Jan 2006, 15:04")
+}
+
+// short leaves the year out, for lists of what has just happened.
+func short(t time.Time) string {
+	if t.IsZero() {
+		return "–"
+	}
+	return t.UTC().Format("2 Jan, 15:04")
 }
 
 func iso(t time.Time) string { return t.UTC().Format(time.RFC3339) }
