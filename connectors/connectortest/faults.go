@@ -3,6 +3,7 @@ package connectortest
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -97,9 +98,7 @@ func truncated(t *testing.T, h *harness) {
 		h.meddle(func(w http.ResponseWriter, r *http.Request) bool {
 			rec := httptest.NewRecorder()
 			h.Handler.ServeHTTP(rec, r)
-			for k, v := range rec.Header() {
-				w.Header()[k] = v
-			}
+			maps.Copy(w.Header(), rec.Header())
 			body := rec.Body.Bytes()
 			if dropped {
 				w.Header().Set("Content-Length", strconv.Itoa(len(body)))

@@ -44,7 +44,7 @@ func runShowsEverything(t *testing.T, h *harness) {
 	})
 	wantExactly(t, seen, h.IDs())
 	h.Tick()
-	seen, at = h.walk(t, h.source(t), h.Stream, at, 100, nil) // may repeat what the overlap covers
+	_, at = h.walk(t, h.source(t), h.Stream, at, 100, nil) // may repeat what the overlap covers
 	h.Tick()
 	ids := h.IDs()
 	if err := h.Touch(ids[0]); err != nil {

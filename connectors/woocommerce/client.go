@@ -93,16 +93,20 @@ func trusting(rt http.RoundTripper, file string) (http.RoundTripper, error) {
 	}
 	pem, err := os.ReadFile(file)
 	if err != nil {
-		return nil, &fault.Error{Class: fault.Operator, Op: "woocommerce: reading ca_file", Err: errors.New("the file cannot be read"),
-			Hint: "Give the path of a PEM file that this user may read."}
+		return nil, &fault.Error{
+			Class: fault.Operator, Op: "woocommerce: reading ca_file", Err: errors.New("the file cannot be read"),
+			Hint: "Give the path of a PEM file that this user may read.",
+		}
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
 		pool = x509.NewCertPool()
 	}
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, &fault.Error{Class: fault.Operator, Op: "woocommerce: reading ca_file", Err: errors.New("no certificate in it"),
-			Hint: "The file must hold a certificate that begins with -----BEGIN CERTIFICATE-----."}
+		return nil, &fault.Error{
+			Class: fault.Operator, Op: "woocommerce: reading ca_file", Err: errors.New("no certificate in it"),
+			Hint: "The file must hold a certificate that begins with -----BEGIN CERTIFICATE-----.",
+		}
 	}
 	t = t.Clone()
 	if t.TLSClientConfig == nil {
@@ -151,8 +155,10 @@ func (c *client) fetch(ctx context.Context, op, path string, q url.Values, signe
 	}
 	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
-		return answer{}, &fault.Error{Class: fault.Operator, Op: op, Err: errors.New("the address is not usable"),
-			Hint: "Correct url in the shop's file."}
+		return answer{}, &fault.Error{
+			Class: fault.Operator, Op: op, Err: errors.New("the address is not usable"),
+			Hint: "Correct url in the shop's file.",
+		}
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "Relance")
@@ -163,7 +169,7 @@ func (c *client) fetch(ctx context.Context, op, path string, q url.Values, signe
 	if err != nil {
 		return answer{}, networkFault(ctx, op, err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }() // all that matters was read
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
 	if resp.StatusCode == http.StatusOK && err != nil {
 		return answer{}, networkFault(ctx, op, fmt.Errorf("the answer broke off: %w", err))

@@ -53,7 +53,7 @@ const (
 func refusal(op string, resp *http.Response, body []byte) error {
 	status, html := resp.StatusCode, isHTML(resp.Header, body)
 	r := &refused{status: status}
-	if !html {
+	if status != http.StatusOK && !html {
 		r.code = errorCode(body)
 	}
 	f := &fault.Error{Class: fault.Operator, Op: op, Err: r}

@@ -27,8 +27,10 @@ func (s *Source) Verify(h http.Header, body []byte) (ping bool, err error) {
 	}
 	const op = "woocommerce: verify webhook"
 	if s.hook == "" {
-		return false, &fault.Error{Class: fault.Reject, Op: op, Err: errors.New("no webhook_secret is configured"),
-			Hint: "Put the secret of the shop's webhooks into its file."}
+		return false, &fault.Error{
+			Class: fault.Reject, Op: op, Err: errors.New("no webhook_secret is configured"),
+			Hint: "Put the secret of the shop's webhooks into its file.",
+		}
 	}
 	sent, err := base64.StdEncoding.DecodeString(h.Get(headerSignature))
 	if err != nil || len(sent) == 0 {

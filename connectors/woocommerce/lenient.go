@@ -11,8 +11,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/relance/relance/internal/crm"
 	"github.com/shopspring/decimal"
+
+	"github.com/relance/relance/internal/crm"
 )
 
 // The types below read what PHP writes: ids as numbers, strings or "", amounts as strings or floats, lists that became

@@ -10,8 +10,10 @@ import (
 )
 
 func TestLenientOrder(t *testing.T) {
-	n := normaliser{base: "https://shop.example", statuses: map[string]string{"en-preparation": crm.StateAccepted},
-		consent: &ConsentMapping{Order: "optin", False: "withdrawn"}}
+	n := normaliser{
+		base: "https://shop.example", statuses: map[string]string{"en-preparation": crm.StateAccepted},
+		consent: &ConsentMapping{Order: "optin", False: "withdrawn"},
+	}
 	raw := `{"id":"95","number":95,"status":"en-preparation","currency":"eur","customer_id":false,"billing":[],
 	  "shipping":{"country":"be","city":"Liège"},"total":10.5,"total_tax":"","shipping_total":null,"date_created_gmt":"2026-01-02T03:04:05",
 	  "date_modified_gmt":null,"meta_data":{"0":{"key":"optin","value":"1"},"3":{"key":"optin","value":{"a":1}}},

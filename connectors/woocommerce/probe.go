@@ -162,7 +162,10 @@ func (p *prober) version(ctx context.Context) {
 		p.found("version", fmt.Sprintf("WooCommerce %s on WordPress %s.", w.Environment.Version, w.Environment.WP))
 	}
 	if p.Currency == "" {
-		p.Currency, err = p.shopCurrency(ctx, true)
+		if p.Currency, err = p.shopCurrency(ctx, true); err != nil {
+			p.failed("currency", err)
+			return
+		}
 	}
 	if p.Currency == "" {
 		p.wrong("currency", "The shop does not tell its currency to this key.", "Create the key under an administrator.")

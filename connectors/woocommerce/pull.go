@@ -1,9 +1,11 @@
 package woocommerce
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/url"
 	"strconv"
 	"time"
@@ -84,8 +86,10 @@ func (s *Source) nextRows(ctx context.Context, f feed, c *cursor, size int) (row
 			continue
 		}
 		if r.repeated(at, first) {
-			return rows{}, &fault.Error{Class: fault.Operator, Op: "woocommerce: list " + f.Name,
-				Err: errors.New("the shop answers every page with the same one"), Hint: hintCache}
+			return rows{}, &fault.Error{
+				Class: fault.Operator, Op: "woocommerce: list " + f.Name,
+				Err: errors.New("the shop answers every page with the same one"), Hint: hintCache,
+			}
 		}
 		return take(r, a, all, at, perPage), nil
 	}
@@ -161,8 +165,10 @@ func (s *Source) list(ctx context.Context, f feed, c cursor, perPage, number int
 		return a, nil, err
 	}
 	if len(all) > perPage {
-		return a, nil, &fault.Error{Class: fault.Operator, Op: "woocommerce: " + op,
-			Err: errors.New("the shop sends more rows than it is asked for"), Hint: hintCache}
+		return a, nil, &fault.Error{
+			Class: fault.Operator, Op: "woocommerce: " + op,
+			Err: errors.New("the shop sends more rows than it is asked for"), Hint: hintCache,
+		}
 	}
 	return a, all, nil
 }
@@ -188,6 +194,7 @@ func (s *Source) fill(ctx context.Context, f feed, r *run, raws []json.RawMessag
 		add(page, raws, s.norm.order)
 	case crm.KindCategory:
 		add(page, raws, s.norm.category)
+	case crm.KindCart: // comes with its order
 	}
 	return nil
 }
@@ -204,8 +211,15 @@ func add(page *connectors.Page, raws []json.RawMessage, normalise func([]byte) (
 	}
 }
 
-// idOf is the id of a row, 0 when it has none that can be read.
+// idOf is the id of a row, 0 when it has none that can be read. WooCommerce writes it first.
 func idOf(raw json.RawMessage) int64 {
+	if rest, ok := bytes.CutPrefix(raw, []byte(`{"id":`)); ok {
+		if end := bytes.IndexAny(rest[:min(len(rest), 20)], ",}"); end > 0 {
+			if n, err := strconv.ParseInt(string(rest[:end]), 10, 64); err == nil && n > 0 {
+				return n
+			}
+		}
+	}
 	var w struct {
 		ID ident `json:"id"`
 	}
@@ -217,10 +231,7 @@ func idOf(raw json.RawMessage) int64 {
 
 func merged(a, b url.Values) url.Values {
 	out := url.Values{}
-	for _, v := range []url.Values{a, b} {
-		for k, vs := range v {
-			out[k] = vs
-		}
-	}
+	maps.Copy(out, a)
+	maps.Copy(out, b)
 	return out
 }

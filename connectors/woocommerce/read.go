@@ -88,9 +88,12 @@ func (s *Source) readOrder(ctx context.Context, id string, page *connectors.Page
 		return nil
 	}
 	add(page, []json.RawMessage{raw}, s.norm.order)
+	if len(page.Rejected) > 0 {
+		return nil
+	}
 	w, o, err := s.norm.decodeOrder(raw)
 	if err != nil || len(w.InlineRefund) == 0 {
-		return nil // rejected above, or nothing more to read
+		return err
 	}
 	const op = "read refunds of an order"
 	q := url.Values{"per_page": {strconv.Itoa(maxPage)}}

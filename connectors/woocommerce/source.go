@@ -80,8 +80,10 @@ var (
 // An error is a *fault.Error of class operator: the configuration cannot work.
 func New(c Config, transport http.RoundTripper) (*Source, error) {
 	if ps := c.Validate(); len(ps) > 0 {
-		return nil, &fault.Error{Class: fault.Operator, Op: "woocommerce: reading the configuration",
-			Err: errors.New(ps[0].Path + ": " + ps[0].Message), Hint: "It wants " + ps[0].Want + "."}
+		return nil, &fault.Error{
+			Class: fault.Operator, Op: "woocommerce: reading the configuration",
+			Err: errors.New(ps[0].Path + ": " + ps[0].Message), Hint: "It wants " + ps[0].Want + ".",
+		}
 	}
 	cl, err := newClient(c, transport)
 	if err != nil {

@@ -38,8 +38,10 @@ func ServerError() *Fault {
 
 // WebPage is a page with status 200 where data should be.
 func WebPage() *Fault {
-	return &Fault{instead: &reply{status: http.StatusOK, header: http.Header{"Content-Type": {"text/html; charset=UTF-8"}},
-		body: []byte("<!DOCTYPE html><html><head><title>Atelier</title></head><body>Soon back.</body></html>")}}
+	return &Fault{instead: &reply{
+		status: http.StatusOK, header: http.Header{"Content-Type": {"text/html; charset=UTF-8"}},
+		body: []byte("<!DOCTYPE html><html><head><title>Atelier</title></head><body>Soon back.</body></html>"),
+	}}
 }
 
 // Redirect is what plain permalinks answer: 301 to somewhere else.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"html"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -54,12 +55,9 @@ func (s *Shop) fire(id int64, topics ...string) {
 }
 
 func (q *hooks) add(e event) {
-	for _, old := range q.queue {
-		if old == e {
-			return
-		}
+	if !slices.Contains(q.queue, e) {
+		q.queue = append(q.queue, e)
 	}
-	q.queue = append(q.queue, e)
 }
 
 // RunWebhooks delivers what waits.

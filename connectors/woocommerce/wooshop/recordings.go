@@ -108,7 +108,7 @@ func readFile(name string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening recording: %w", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // part of the binary
 	var r io.Reader = f
 	if strings.HasSuffix(name, ".gz") {
 		if r, err = gzip.NewReader(f); err != nil {

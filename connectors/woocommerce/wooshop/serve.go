@@ -1,7 +1,9 @@
 package wooshop
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,9 +37,7 @@ type reply struct {
 }
 
 func (a reply) write(w http.ResponseWriter) {
-	for k, v := range a.header {
-		w.Header()[k] = v
-	}
+	maps.Copy(w.Header(), a.header)
 	w.WriteHeader(a.status)
 	_, _ = w.Write(a.body) // a reader that went away is not the shop's concern
 }
@@ -138,9 +138,9 @@ func (s *Shop) below(who caller, parent, sub string) reply {
 		return errorBody(http.StatusNotFound, "woocommerce_rest_shop_order_invalid_id", "Invalid ID.")
 	}
 	var raws [][]byte
-	for i := len(t.rows) - 1; i >= 0; i-- {
-		if t.rows[i].parent == id {
-			raws = append(raws, t.rows[i].raw)
+	for _, r := range slices.Backward(t.rows) {
+		if r.parent == id {
+			raws = append(raws, r.raw)
 		}
 	}
 	a := reply{status: http.StatusOK, header: http.Header{}, body: array(raws)}

@@ -1,6 +1,7 @@
 package wooshop
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -34,7 +35,7 @@ func (s *Shop) Start(addr string) (url string, stop func(), err error) {
 }
 
 func (s *Shop) start(addr, scheme string, c *tls.Config, caPEM []byte) (string, []byte, func(), error) {
-	l, err := net.Listen("tcp", addr)
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", addr)
 	if err != nil {
 		return "", nil, nil, fmt.Errorf("wooshop: listening: %w", err)
 	}

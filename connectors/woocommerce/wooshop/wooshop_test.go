@@ -104,7 +104,7 @@ func TestRefusalsAnswerAsRecorded(t *testing.T) {
 func TestPagingByModifiedLosesRowsAsRecorded(t *testing.T) {
 	s := open(t)
 	seen := map[int64]bool{}
-	for _, page := range strings.Split("123456", "") {
+	for page := range strings.SplitSeq("123456", "") {
 		w := get(t, s, "/wp-json/wc/v3/orders?orderby=modified&order=asc&_fields=id&per_page=100&page="+page, wooshop.DefaultKey)
 		var rows []struct{ ID int64 }
 		if err := json.Unmarshal(w.Body.Bytes(), &rows); err != nil {
