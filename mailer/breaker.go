@@ -15,11 +15,18 @@ type breaker struct {
 // breakers are by audience id.
 type breakers map[int64]*breaker
 
-// shut lists the audiences to which nothing is sent at a real time.
-func (b breakers) shut(wall time.Time) []int64 {
+// shut lists the audiences to which nothing is sent at a real time; one mail that finds out how its provider is
+// doing is waited for.
+func (b breakers) shut(wall time.Time, flying *flight) []int64 {
+	probing := map[int64]bool{}
+	if flying != nil {
+		for i := range flying.hands {
+			probing[flying.hands[i].row.AudienceID] = true
+		}
+	}
 	var ids []int64
 	for id, one := range b {
-		if wall.Before(one.until) {
+		if wall.Before(one.until) || probing[id] {
 			ids = append(ids, id)
 		}
 	}

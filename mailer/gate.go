@@ -25,7 +25,7 @@ func (e *Engine) send(ctx context.Context, p *pass) (worked bool, err error) {
 	var flying *flight
 	var answered []handed
 	for range roundsPerStep {
-		rows, err := e.dueSends(ctx, p)
+		rows, err := e.dueSends(ctx, p, flying)
 		if err != nil || len(rows) == 0 {
 			return worked, errors.Join(err, e.settle(ctx, p, append(answered, flying.land()...)))
 		}
@@ -48,11 +48,11 @@ func (e *Engine) send(ctx context.Context, p *pass) (worked bool, err error) {
 // batch is how many mails one decision is about: two batches are under way at once.
 func (e *Engine) batch() int { return max(1, e.o.Parallel/2) }
 
-func (e *Engine) dueSends(ctx context.Context, p *pass) ([]sendRow, error) {
+func (e *Engine) dueSends(ctx context.Context, p *pass, flying *flight) ([]sendRow, error) {
 	wall := e.o.Wall()
 	query := "SELECT " + sendCols + " FROM sends WHERE lane IN (?) AND state IN ('ready','deferred') AND until_at<=? AND retry_at<=?"
 	args := []any{nil, p.now, wall.UnixMilli()}
-	if shut := e.breakers.shut(wall); len(shut) > 0 {
+	if shut := e.breakers.shut(wall, flying); len(shut) > 0 {
 		query += " AND audience_id NOT IN (?)"
 		args = append(args, shut)
 	}
