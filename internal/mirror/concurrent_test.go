@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/mirror"
@@ -85,7 +86,8 @@ func whileOpen(t *testing.T, db *store.DB, first func(tx *store.Tx) error, secon
 			return err
 		}
 		go func() { done <- second() }()
-		for waiting := 0; waiting == 0; { // the server has no other signal
+		for waiting := 0; waiting == 0; {
+			<-time.After(150 * time.Millisecond) // the server gives no signal, and refreshes the answer only when not asked for 100 ms
 			if err := db.Read().GetContext(t.Context(), &waiting, "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state='LOCK WAIT'"); err != nil {
 				return err
 			}
