@@ -40,7 +40,8 @@ type Maintainer struct {
 	log     *zap.Logger
 	metrics *Metrics
 	wall    func() time.Time
-	page    int // batchSize; less in tests, so that few contacts make many pages
+	page    int    // batchSize; less in tests, so that few contacts make many pages
+	between func() // called between reading a batch and writing it; nil but in tests
 
 	setup     *setup
 	lanes     []int       // held, as of this step
@@ -240,6 +241,9 @@ func (m *Maintainer) commit(ctx context.Context, name string, b *batch, settled 
 	var left map[int64]bool
 	var sizes map[string]int64
 	leases := b.leases()
+	if m.between != nil {
+		m.between()
+	}
 	write := m.db.Write
 	if then != nil {
 		write = m.db.WriteBackground

@@ -184,7 +184,7 @@ func (b bought) next(p *crm.Profile, t crm.Instant) crm.Instant {
 	return at
 }
 
-func (b bought) turn(fs []fact, t crm.Instant) (at crm.Instant, why string) {
+func (b bought) turn(fs []fact, t crm.Instant) (at crm.Instant, why reason) {
 	n := b.sum(fs, t)
 	now := b.holds(n)
 	in, out := 0, 0
@@ -206,16 +206,16 @@ func (b bought) turn(fs []fact, t crm.Instant) (at crm.Instant, why string) {
 			break
 		}
 		for ; in < len(fs) && fs[in].at == at; in++ {
-			n, why = n+fs[in].n, "an order dated "+stamp(fs[in].at)+" counts from then on"
+			n, why = n+fs[in].n, reason{text: "an order dated %s counts from then on", at: fs[in].at}
 		}
 		for ; out < in && b.leaves(fs[out]) == at; out++ {
-			n, why = n-fs[out].n, "the order of "+stamp(fs[out].at)+" leaves the window of "+words(b.within)
+			n, why = n-fs[out].n, reason{text: "the order of %s leaves the window of %s", at: fs[out].at, length: b.within}
 		}
 		if b.holds(n) != now {
 			return at, why
 		}
 	}
-	return crm.Never, ""
+	return crm.Never, reason{}
 }
 
 func (b bought) needs() crm.Needs {

@@ -59,7 +59,7 @@ func (o openCart) next(p *crm.Profile, t crm.Instant) crm.Instant {
 	return at
 }
 
-func (o openCart) turn(p *crm.Profile, t crm.Instant) (next crm.Instant, why string) {
+func (o openCart) turn(p *crm.Profile, t crm.Instant) (next crm.Instant, why reason) {
 	next = crm.Never
 	for i := range p.Carts {
 		c := &p.Carts[i]
@@ -68,15 +68,15 @@ func (o openCart) turn(p *crm.Profile, t crm.Instant) (next crm.Instant, why str
 			continue
 		}
 		if from > t && from < next {
-			next, why = from, "cart "+c.ID+" has been idle for "+words(o.idle)
+			next, why = from, reason{text: "cart %s has been idle for %s", cart: c.ID, length: o.idle}
 			if o.idle == 0 {
-				why = "cart " + c.ID + " is seen from then on"
+				why.text = "cart %s is seen from then on"
 			}
 		}
 		if to > t && to < next {
-			next, why = to, "cart "+c.ID+" becomes "+words(o.younger)+" old"
+			next, why = to, reason{text: "cart %s becomes %s old", cart: c.ID, length: o.younger}
 			if to == c.ClosedAt {
-				why = "cart " + c.ID + " is closed then"
+				why = reason{text: "cart %s is closed then", cart: c.ID}
 			}
 		}
 	}

@@ -56,17 +56,17 @@ func (c consent) next(p *crm.Profile, t crm.Instant) crm.Instant {
 	return at
 }
 
-func (c consent) turn(p *crm.Profile, t crm.Instant) (crm.Instant, string) {
+func (c consent) turn(p *crm.Profile, t crm.Instant) (crm.Instant, reason) {
 	s := c.stored(p)
 	switch {
 	case s == nil:
-		return crm.Never, ""
+		return crm.Never, reason{}
 	case s.SourceAt > t:
-		return s.SourceAt, "the answer is dated " + stamp(s.SourceAt)
+		return s.SourceAt, reason{text: "the answer is dated %s", at: s.SourceAt}
 	case c.expires(s) && s.ExpiresAt > t:
-		return s.ExpiresAt, "the consent expires"
+		return s.ExpiresAt, reason{text: "the consent expires"}
 	}
-	return crm.Never, ""
+	return crm.Never, reason{}
 }
 
 func (c consent) needs() crm.Needs { return crm.Needs{Consents: true} }

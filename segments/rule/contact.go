@@ -45,15 +45,15 @@ func (r registered) next(p *crm.Profile, t crm.Instant) crm.Instant {
 	return at
 }
 
-func (r registered) turn(p *crm.Profile, t crm.Instant) (crm.Instant, string) {
+func (r registered) turn(p *crm.Profile, t crm.Instant) (crm.Instant, reason) {
 	at := p.Contact.RegisteredAt
 	switch {
 	case at == 0:
-		return crm.Never, ""
+		return crm.Never, reason{}
 	case at > t:
-		return at, "the registration is dated " + stamp(at)
+		return at, reason{text: "the registration is dated %s", at: at}
 	}
-	return ageTurns(at, t, r.older, r.within, "the registration")
+	return ageTurns(at, t, r.older, r.within, "the registration becomes %s old")
 }
 
 func (r registered) needs() crm.Needs { return crm.Needs{} }

@@ -19,13 +19,37 @@ type Explanation struct {
 	Of         []Explanation `json:"of,omitempty"`
 }
 
+// reason is why the clock changes a verdict; it is put into words only for people.
+type reason struct {
+	text   string // with a %s for the rest
+	at     crm.Instant
+	length time.Duration
+	cart   string
+}
+
+func (r reason) String() string {
+	switch {
+	case r.cart != "" && r.length > 0:
+		return fmt.Sprintf(r.text, r.cart, words(r.length))
+	case r.cart != "":
+		return fmt.Sprintf(r.text, r.cart)
+	case r.at != 0 && r.length > 0:
+		return fmt.Sprintf(r.text, stamp(r.at), words(r.length))
+	case r.at != 0:
+		return fmt.Sprintf(r.text, stamp(r.at))
+	case r.length > 0:
+		return fmt.Sprintf(r.text, words(r.length))
+	}
+	return r.text
+}
+
 // Explain gives the tree of the definition with values and verdicts at t.
 func (s *Segment) Explain(p *crm.Profile, t crm.Instant) Explanation { return s.root.explain(p, t) }
 
-func leaf(condition string, match bool, value string, next crm.Instant, why string) Explanation {
+func leaf(condition string, match bool, value string, next crm.Instant, why reason) Explanation {
 	e := Explanation{Condition: condition, Match: match, Value: value}
 	if next != crm.Never {
-		e.NextChange, e.Why = next.Time(), why
+		e.NextChange, e.Why = next.Time(), why.String()
 	}
 	return e
 }
@@ -150,7 +174,7 @@ func (l place) explain(p *crm.Profile, t crm.Instant) Explanation {
 	if value == "" {
 		value = "not known"
 	}
-	return leaf(l.what+" "+strings.Join(l.list, " or "), l.match(p, t), value, crm.Never, "")
+	return leaf(l.what+" "+strings.Join(l.list, " or "), l.match(p, t), value, crm.Never, reason{})
 }
 
 func (c consent) explain(p *crm.Profile, t crm.Instant) Explanation {

@@ -8,18 +8,18 @@ import (
 
 // turner is what every condition that the clock can change has.
 type turner interface {
-	turnOf(p *crm.Profile, t crm.Instant) (crm.Instant, string)
+	turnOf(p *crm.Profile, t crm.Instant) (crm.Instant, reason)
 }
 
-func (b bought) turnOf(p *crm.Profile, t crm.Instant) (crm.Instant, string) {
+func (b bought) turnOf(p *crm.Profile, t crm.Instant) (crm.Instant, reason) {
 	return b.turn(b.facts(p), t)
 }
-func (l lastPurchase) turnOf(p *crm.Profile, t crm.Instant) (crm.Instant, string) {
+func (l lastPurchase) turnOf(p *crm.Profile, t crm.Instant) (crm.Instant, reason) {
 	return l.turn(p, t)
 }
-func (o openCart) turnOf(p *crm.Profile, t crm.Instant) (crm.Instant, string)   { return o.turn(p, t) }
-func (r registered) turnOf(p *crm.Profile, t crm.Instant) (crm.Instant, string) { return r.turn(p, t) }
-func (c consent) turnOf(p *crm.Profile, t crm.Instant) (crm.Instant, string)    { return c.turn(p, t) }
+func (o openCart) turnOf(p *crm.Profile, t crm.Instant) (crm.Instant, reason)   { return o.turn(p, t) }
+func (r registered) turnOf(p *crm.Profile, t crm.Instant) (crm.Instant, reason) { return r.turn(p, t) }
+func (c consent) turnOf(p *crm.Profile, t crm.Instant) (crm.Instant, reason)    { return c.turn(p, t) }
 
 // broken is a condition whose NextChange misses the instants with a reason that contains miss, and is late.
 type broken struct {
@@ -30,7 +30,7 @@ type broken struct {
 
 func (b broken) next(p *crm.Profile, t crm.Instant) crm.Instant {
 	at, why := b.condition.(turner).turnOf(p, t)
-	for b.miss != "" && at != crm.Never && strings.Contains(why, b.miss) {
+	for b.miss != "" && at != crm.Never && strings.Contains(why.text, b.miss) {
 		at, why = b.condition.(turner).turnOf(p, at)
 	}
 	if at == crm.Never {

@@ -54,14 +54,14 @@ func (l lastPurchase) next(p *crm.Profile, t crm.Instant) crm.Instant {
 	return at
 }
 
-func (l lastPurchase) turn(p *crm.Profile, t crm.Instant) (crm.Instant, string) {
+func (l lastPurchase) turn(p *crm.Profile, t crm.Instant) (crm.Instant, reason) {
 	last, found, coming := l.last(p, t)
-	next, why := crm.Never, ""
+	next, why := crm.Never, reason{}
 	if found {
-		next, why = ageTurns(last, t, l.older, l.newer, "the last purchase")
+		next, why = ageTurns(last, t, l.older, l.newer, "the last purchase becomes %s old")
 	}
 	if coming < next {
-		return coming, "an order dated " + stamp(coming) + " counts from then on"
+		return coming, reason{text: "an order dated %s counts from then on", at: coming}
 	}
 	return next, why
 }
@@ -74,12 +74,12 @@ func ageHolds(since, t crm.Instant, older, newer time.Duration) bool {
 }
 
 // ageTurns is the first instant after t at which ageHolds changes for a fact that is visible already.
-func ageTurns(since, t crm.Instant, older, newer time.Duration, what string) (crm.Instant, string) {
+func ageTurns(since, t crm.Instant, older, newer time.Duration, what string) (crm.Instant, reason) {
 	if at := since.Add(older); older > 0 && at > t {
-		return at, what + " becomes " + words(older) + " old"
+		return at, reason{text: what, length: older}
 	}
 	if at := since.Add(newer); newer > 0 && at > t {
-		return at, what + " becomes " + words(newer) + " old"
+		return at, reason{text: what, length: newer}
 	}
-	return crm.Never, ""
+	return crm.Never, reason{}
 }
