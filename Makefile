@@ -41,7 +41,7 @@ deps: ## install what the tests need: MariaDB's server and Chromium
 
 .PHONY: lint
 lint: $(LINT) ## golangci-lint at the pinned version, installed into bin/tools; holds the import direction
-	$(LINT) run ./...
+	$(LINT) run --allow-parallel-runners ./...
 
 .PHONY: fmt
 fmt: $(LINT) ## format as the linter wants it
@@ -60,7 +60,8 @@ bench: deps ## the figures that are promised, as ratios to a floor measured in t
 
 .PHONY: soak
 soak: deps ## the long ones: thousands of seeds, a million contacts
-	RELANCE_SOAK=1 $(GO) test -timeout 12h ./...
+	$(GO) test -timeout 12h -count 1 -rapid.checks=5000 $$($(GO) list -f '{{range .TestImports}}{{if eq . "pgregory.net/rapid"}}{{$$.ImportPath}} {{end}}{{end}}' ./...)
+	RELANCE_SOAK=1 $(GO) test -timeout 12h -count 1 ./...
 
 .PHONY: clean
 clean: ## remove what was built; tools stay
