@@ -14,7 +14,7 @@ import (
 
 // applying is one batch in its transaction.
 type applying struct {
-	ctx      context.Context //nolint:containedctx // lives for one call of Apply
+	ctx      context.Context // of the one call of Apply that this lives for
 	m        *Mirror
 	tx       *store.Tx
 	b        Batch

@@ -60,7 +60,8 @@ func TestASecondRunWritesNoRow(t *testing.T) {
 		b := newBench(t, db)
 		batch := mirror.Batch{
 			Facts: []crm.Fact{
-				customer(5, "ana@example.com"), {Ref: crm.Ref{Kind: crm.KindCustomer, ID: "5"}, Body: &crm.Address{Country: "FR"}},
+				customer(5, "ana@example.com"),
+				{Ref: crm.Ref{Kind: crm.KindCustomer, ID: "5"}, Body: &crm.Address{Country: "FR"}},
 				optIn(crm.KindCustomer, 5, "yes", "", ""), optIn(crm.KindCustomer, 6, "", "", ""), order(1, "5", "", 1000), order(2, "", "b@example.com", 1000), refund(3, 1, 250),
 				cart(7, "c@example.com"), gone(cart(1, "")), gone(order(77, "", "", 0)), optIn(crm.KindOrder, 2, "yes", "", "b@example.com"),
 				{Ref: crm.Ref{Kind: crm.KindProduct, ID: "7"}, Body: &crm.Product{Name: "Robe", Categories: []string{"2"}}},

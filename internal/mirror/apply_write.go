@@ -3,6 +3,7 @@ package mirror
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/jmoiron/sqlx"
 )
@@ -49,10 +50,7 @@ func (a *applying) writeFacet(f facet) error {
 	if f == carts {
 		set += ", closed_by=?, closed_at=?"
 	}
-	where := " WHERE shop_id=?"
-	for _, k := range s.keys {
-		where += " AND " + k + "=?"
-	}
+	where := " WHERE " + strings.Join(keys, "=? AND ") + "=?"
 	if err := execEach(a.ctx, a.tx, "UPDATE "+s.table+" SET "+set+where, gone); err != nil {
 		return err
 	}

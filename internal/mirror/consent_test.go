@@ -94,6 +94,23 @@ func TestAPersonsActsReplayToNothing(t *testing.T) {
 	})
 }
 
+func TestABoxLeftUntickedMakesNobodyKnown(t *testing.T) {
+	servers.Each(t, func(t *testing.T, db *store.DB) {
+		b := newBench(t, db)
+		b.read(optIn(crm.KindOrder, 1, "no", "", "g@example.com"))
+		if n := b.number("SELECT COUNT(*) FROM contacts"); n != 0 {
+			t.Errorf("%d contacts", n)
+		}
+		b.read(optIn(crm.KindOrder, 1, "yes", "", "g@example.com"))
+		if got := b.consent("g@example.com"); got != crm.ConsentGranted {
+			t.Error(got)
+		}
+		if n := b.number("SELECT COUNT(*) FROM optins o JOIN contacts c ON c.id=o.contact_id"); n != 1 {
+			t.Error("the opt-in lost its contact")
+		}
+	})
+}
+
 func TestAGuestsOptInSpeaksForTheAddressOfItsOrder(t *testing.T) {
 	servers.Each(t, func(t *testing.T, db *store.DB) {
 		b := newBench(t, db)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -61,7 +62,8 @@ func (m *Mirror) MarkDirty(ctx context.Context, tx *store.Tx, contactIDs []int64
 // into the future is seen today all the same.
 func markDirty(ctx context.Context, tx *store.Tx, at map[int64]crm.Instant, now crm.Instant, cause crm.Cause) error {
 	rows := make([][]any, 0, len(at))
-	for id, source := range at {
+	for _, id := range slices.Sorted(maps.Keys(at)) { // one order of locking for all
+		source := at[id]
 		if id == 0 {
 			continue
 		}
@@ -70,7 +72,6 @@ func markDirty(ctx context.Context, tx *store.Tx, at map[int64]crm.Instant, now 
 		}
 		rows = append(rows, []any{id, crm.LaneOf(id), tx.NewID(), source, now, string(cause)})
 	}
-	slices.SortFunc(rows, func(a, b []any) int { return cmp.Compare(a[0].(int64), b[0].(int64)) }) // one order of locking for all
 	d := tx.Dialect()
 	clause := d.OnConflict("contact_id") + "generation=" + d.Refused("generation") +
 		", source_at=CASE WHEN " + d.Refused("source_at") + ">dirty.source_at THEN " + d.Refused("source_at") + " ELSE dirty.source_at END" +

@@ -53,8 +53,10 @@ func (a *applying) speaksFor(r *record, byOrder map[string]int64) int64 {
 		return r.oldContact // an e-mail change moves the account, not the consent
 	case r.ref.Kind == crm.KindCustomer:
 		return a.accounts[r.ref.ID]
-	case r.email != "":
+	case r.email != "" && r.vals[0] == "yes":
 		return a.contactFor(r.email)
+	case r.email != "": // what grants nothing makes nobody known
+		return a.contacts[r.email]
 	}
 	return byOrder[r.ref.ID]
 }
@@ -93,15 +95,11 @@ func (a *applying) applyConsents() error {
 }
 
 func (a *applying) consent(r *record, contact int64, state string) ConsentChange {
-	if contact != 0 {
-		if _, touched := a.touched[contact]; !touched { // a contact of a fresh address has its row to get
-			if a.fresh[contact] != "" {
-				a.touch(contact, r.at)
-			}
-		}
+	if a.fresh[contact] != "" {
+		a.touch(contact, r.at) // it has its row to get
 	}
 	return ConsentChange{
-		ContactID: contact, Topic: r.keys[2].(string), Channel: r.keys[3].(string), State: state, Basis: "opt_in",
+		ContactID: contact, Topic: r.topic, Channel: r.channel, State: state, Basis: "opt_in",
 		Source: a.shop.Platform + ":" + a.shop.Name, SourceAt: cmp.Or(r.at, a.now()), SeenAt: a.now(),
 	}
 }
@@ -124,12 +122,12 @@ func (a *applying) lateOptIns() ([]ConsentChange, error) {
 		}
 		if err := readIn(a.ctx, a.tx, "SELECT id, topic, channel, value, source_at FROM optins WHERE shop_id=? AND kind=? AND contact_id=0 AND gone_at=0 AND id IN (%)",
 			[]any{a.b.ShopID, string(kind)}, ids, func(rows *sqlx.Rows) error {
-				var id, topic, channel, value string
+				var id, value string
 				r := &record{facet: optins}
-				if err := rows.Scan(&id, &topic, &channel, &value, &r.at); err != nil {
+				if err := rows.Scan(&id, &r.topic, &r.channel, &value, &r.at); err != nil {
 					return err
 				}
-				r.keys, r.vals, r.contact = []any{string(kind), id, topic, channel}, []any{value}, contacts[id]
+				r.keys, r.vals, r.contact = []any{string(kind), id, r.topic, r.channel}, []any{value}, contacts[id]
 				found = append(found, r)
 				return nil
 			}); err != nil {

@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -75,13 +76,12 @@ func readIn[K any](ctx context.Context, tx *store.Tx, text string, fixed []any, 
 
 // width is the smallest shape that takes all, else the largest.
 func width(n int) int {
-	all := widths()
-	for i := len(all) - 1; i >= 0; i-- {
-		if n <= all[i] {
-			return all[i]
+	for _, w := range slices.Backward(widths()) {
+		if n <= w {
+			return w
 		}
 	}
-	return all[0]
+	return widths()[0]
 }
 
 func marks(n int) string { return strings.TrimSuffix(strings.Repeat("?,", n), ",") }

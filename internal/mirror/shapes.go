@@ -77,6 +77,8 @@ type record struct {
 	vals       []any
 	lines      []crm.Line
 	categories []string // of a product, sorted
+	topic      string   // of an opt-in
+	channel    string
 	gone       bool
 	hash       []byte
 	at         crm.Instant // source instant, 0 = the read's
@@ -169,10 +171,10 @@ func (r *record) encodeCart(b *crm.Cart) {
 }
 
 func (r *record) encodeOptIn(b *crm.OptIn) {
-	topic, channel := cmp.Or(b.Topic, "marketing"), cmp.Or(b.Channel, "email")
+	r.topic, r.channel = cmp.Or(b.Topic, "marketing"), cmp.Or(b.Channel, "email")
 	r.facet, r.at, r.email = optins, b.SourceAt, crm.NormEmail(b.Email)
-	r.keys = []any{string(r.ref.Kind), r.ref.ID, topic, channel}
-	r.key = strings.Join([]string{string(r.ref.Kind), r.ref.ID, topic, channel}, "\x00")
+	r.keys = []any{string(r.ref.Kind), r.ref.ID, r.topic, r.channel}
+	r.key = strings.Join([]string{string(r.ref.Kind), r.ref.ID, r.topic, r.channel}, "\x00")
 	r.vals = []any{b.Value, cmp.Or(b.NoMeans, "silence"), int64(b.SourceAt), r.email}
 }
 

@@ -26,7 +26,7 @@ func (m *Mirror) SaveStream(ctx context.Context, tx *store.Tx, s Stream) error {
 		"read_at", "next_at", "source_count", "attempts", "error",
 	}
 	row := []any{
-		s.ShopID, s.Stream, string(s.Kind), string(s.Mode), []byte(s.Cursor), s.BackfilledAt, s.RunStartedAt, s.RunDoneAt,
+		s.ShopID, s.Stream, string(s.Kind), string(s.Mode), s.Cursor, s.BackfilledAt, s.RunStartedAt, s.RunDoneAt,
 		s.ReadAt, s.NextAt, s.SourceCount, s.Attempts, clip(s.Error, 1000),
 	}
 	if err := tx.Upsert(ctx, "streams", []string{"shop_id", "stream"}, cols, [][]any{row}); err != nil {
