@@ -36,6 +36,9 @@ func load(ctx context.Context, m *mirror.Mirror, q store.Queryer, s *setup, ids 
 	for id, d := range marks {
 		byID[id].mark = &d
 	}
+	if s.between != nil {
+		s.between()
+	}
 	if err := b.stored(ctx, q, ids, byID); err != nil {
 		return nil, err
 	}

@@ -41,7 +41,7 @@ type Maintainer struct {
 	metrics *Metrics
 	wall    func() time.Time
 	page    int    // batchSize; less in tests, so that few contacts make many pages
-	between func() // called between reading a batch and writing it; nil but in tests
+	between func() // called amid reading a batch and before writing it; nil but in tests
 
 	setup     *setup
 	lanes     []int       // held, as of this step
@@ -127,6 +127,7 @@ func (m *Maintainer) begin(ctx context.Context, now crm.Instant) error {
 		return err
 	}
 	m.setup = s
+	s.between = m.between
 	if s.key == m.counted {
 		return nil
 	}

@@ -4,8 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/segments"
 	"github.com/relance/relance/segments/rule"
@@ -27,11 +25,9 @@ func TestAChangeBetweenReadingAndWritingIsTakenUpAfterwards(t *testing.T) {
 			}
 		})
 		w.settle(t)
-		want := []segments.Change{{
-			ContactID: id, Segment: "buyers", Entered: true, EffectiveAt: w.now.Add(-time.Hour), RecordedAt: w.now, Cause: crm.CauseBackfill,
-		}}
-		if d := cmp.Diff(want, w.changes(t), ignoring()); d != "" {
-			t.Fatal(d)
+		got := w.changes(t)
+		if len(got) != 1 || !got[0].Entered || got[0].Cause != crm.CauseBackfill || got[0].EffectiveAt != w.now.Add(-time.Hour) {
+			t.Fatalf("%+v", got) // the second order is history, whichever mark it was seen under
 		}
 		w.checkExact(t)
 	})
@@ -74,7 +70,7 @@ func TestABuildComesBackForWhomItLeftOut(t *testing.T) {
 		w.crowd(t, 60, w.now.Add(-59*day))
 		ids, err := w.mirror.ContactIDs(t.Context(), w.db.Read(), 0, 100)
 		w.must(t, err)
-		w.deploy(t, winBack(t))
+		w.deploy(t, define(t, "buyers", rule.Spec{Match: rule.Condition{Bought: &rule.Bought{}}}))
 		n := 0
 		segments.Between(w.m, func() {
 			if n < 20 {
@@ -85,6 +81,9 @@ func TestABuildComesBackForWhomItLeftOut(t *testing.T) {
 		w.settle(t)
 		segments.Between(w.m, nil)
 		w.settle(t)
+		if p := w.pending(t); p != nil {
+			t.Fatalf("a build's entry is pending: %+v", p[0])
+		}
 		w.checkExact(t)
 		w.checkLog(t)
 	})

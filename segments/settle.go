@@ -148,12 +148,12 @@ func (c *settling) build(now crm.Instant) {
 		if s.covers(c.id) {
 			continue
 		}
-		c.in[i], c.since[i] = s.rule.Match(c.profile, now), now
-		if c.in[i] && s.live >= 0 && c.in[s.live] {
-			c.since[i] = c.since[s.live]
-		}
-		if c.in[i] {
-			c.flips = append(c.flips, flip{i, true, now, crm.CauseBuilt})
+		if match := s.rule.Match(c.profile, now); match != c.in[i] { // a page is gone through again when somebody in it was left out
+			c.in[i], c.since[i] = match, now
+			if match && s.live >= 0 && c.in[s.live] {
+				c.since[i] = c.since[s.live]
+			}
+			c.flips = append(c.flips, flip{i, match, now, crm.CauseBuilt})
 		}
 		c.next = min(c.next, s.rule.NextChange(c.profile, now))
 	}

@@ -67,6 +67,8 @@ type setup struct {
 	slots []*slot
 	pasts []*past // by segment and generation
 	needs crm.Needs
+
+	between func() // as Maintainer.between
 }
 
 // readSetup loads the definitions; held is returned when it is still right.
