@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/relance/relance/config"
+	"github.com/relance/relance/connectors/woocommerce"
 	"github.com/relance/relance/connectors/woocommerce/wooshop"
 	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/loop"
@@ -153,17 +154,24 @@ func (m *demo) openApp(ctx context.Context, cfg *config.Config) error {
 			fmt.Fprintln(m.d.err, "closing the database:", err)
 		}
 	})
-	// Business time is quickened, the machine is not: intervals grow with the speed so that requests stay a second apart.
-	scale := time.Duration(m.cmd.Speed)
 	m.app, err = openApp(ctx, cfg, db, appOptions{
-		log: log, now: m.clock.Now, progress: m.say.bar.update, freshness: time.Minute * scale,
-		every: map[string]time.Duration{
-			"orders": scale * time.Second, "orders_trash": 5 * scale * time.Second, "refunds": 2 * scale * time.Second,
-			"products": 10 * scale * time.Second, "categories": 60 * scale * time.Second, "customers": 15 * scale * time.Second,
-			"order_ids": 60 * scale * time.Second, "customer_ids": 60 * scale * time.Second, "product_ids": 60 * scale * time.Second, "refund_ids": 60 * scale * time.Second,
-		},
+		log: log, now: m.clock.Now, progress: m.say.backfill, freshness: m.paced(60), every: m.intervals(),
 	})
 	return err
+}
+
+// paced is a span of business time that takes so many real seconds once time is quickened.
+func (m *demo) paced(seconds int64) time.Duration {
+	return time.Duration(seconds * m.cmd.Speed * int64(time.Second))
+}
+
+// intervals keeps requests apart in real time: business time is quickened, the machine is not.
+func (m *demo) intervals() map[string]time.Duration {
+	return map[string]time.Duration{
+		woocommerce.StreamOrders: m.paced(1), woocommerce.StreamOrdersTrash: m.paced(5), woocommerce.StreamRefunds: m.paced(2),
+		woocommerce.StreamProducts: m.paced(10), woocommerce.StreamCategories: m.paced(60), woocommerce.StreamCustomers: m.paced(15),
+		woocommerce.StreamOrderIDs: m.paced(30), woocommerce.StreamCustomerIDs: m.paced(30), woocommerce.StreamProductIDs: m.paced(60), woocommerce.StreamRefundIDs: m.paced(30),
+	}
 }
 
 // play is the story: read everything, arm, quicken time, let customers in.

@@ -14,6 +14,7 @@ import (
 	"github.com/relance/relance/mailer"
 	"github.com/relance/relance/mailer/outbox"
 	"github.com/relance/relance/segments"
+	"github.com/relance/relance/sync/engine"
 )
 
 // narrator tells the demo on the terminal. With --json it tells on stderr, so that stdout is only the object.
@@ -43,6 +44,13 @@ func (n *narrator) probe(p connectors.ProbeResult) {
 		n.line("  %s %-10s %s %s", mark, f.What, f.Text, f.Mend)
 	}
 	n.line("\nReading everything once. History triggers nothing.")
+}
+
+// backfill shows the first reading of each stream; what follows is told by what happens.
+func (n *narrator) backfill(e engine.Progress) {
+	if e.Backfill {
+		n.bar.update(e)
+	}
 }
 
 func (n *narrator) mirrored(kinds map[string]mirror.Count, contacts int64) {
