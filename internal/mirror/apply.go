@@ -31,6 +31,7 @@ type applying struct {
 	consents map[int64]crm.Instant
 
 	recategorised []string // products whose categories changed
+	packing       *packing
 }
 
 // shopFacts is what applying needs to know of the shop.
@@ -60,11 +61,16 @@ func (m *Mirror) Apply(ctx context.Context, tx *store.Tx, b Batch) (Result, erro
 }
 
 func (a *applying) run() error {
+	defer func() {
+		if a.packing != nil {
+			<-a.packing.done // nothing outlives the call
+		}
+	}()
 	if err := a.tx.GetContext(a.ctx, &a.shop, "SELECT name, platform, audience_id, currency, skew_ms FROM shops WHERE id=?", a.b.ShopID); err != nil {
 		return fmt.Errorf("finding the shop: %w", notFound(err))
 	}
 	for _, step := range []func() error{
-		a.loadObservations, a.decide, // what differs
+		a.loadObservations, a.decide, a.startRaw, // what differs
 		a.resolve,                                    // whose it is
 		a.writeCatalogue, a.writeRecords, a.followUp, // the facts
 		a.applyConsents, a.recompute, a.mark, // the people

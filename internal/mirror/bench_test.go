@@ -26,7 +26,7 @@ const (
 func BenchmarkMirrorWrites(b *testing.B) {
 	for _, engine := range []store.Dialect{store.SQLite, store.MySQL} {
 		b.Run(string(engine), func(b *testing.B) {
-			var ours, floor time.Duration
+			ours, floor := time.Hour, time.Hour // the best of all rounds: neighbours on the machine only ever slow one down
 			rows := 0
 			for b.Loop() {
 				warm(b, servers.Open(b, engine, store.Options{}))
@@ -38,12 +38,12 @@ func BenchmarkMirrorWrites(b *testing.B) {
 					bench.at += 1000
 					bench.apply(p)
 				}
-				ours += time.Since(start)
+				ours = min(ours, time.Since(start))
 				tables := dumpTables(b, db)
 				bare := servers.Open(b, engine, store.Options{})
 				start = time.Now()
-				rows += writeBare(b, bare, tables, len(pages))
-				floor += time.Since(start)
+				rows = writeBare(b, bare, tables, len(pages))
+				floor = min(floor, time.Since(start))
 			}
 			b.ReportMetric(float64(floor)/float64(ours), "ratio-to-floor")
 			b.ReportMetric(float64(rows)/ours.Seconds(), "rows/s")

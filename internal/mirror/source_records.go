@@ -9,16 +9,22 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"github.com/relance/relance/connectors"
 	"github.com/relance/relance/internal/crm"
 )
 
-// writeRaw keeps the bodies behind the facts, compressed, for a later re-normalising. A body that did not change is not
-// written; neither is one that is older than what has been read of its kind.
-func (a *applying) writeRaw() error {
+// packing compresses the bodies that changed while the facts are being written.
+type packing struct {
+	done chan struct{}
+	rows [][]any
+	err  error
+}
+
+// startRaw begins to compress the bodies behind the facts. A body that did not change is not kept again; neither is one
+// that is older than what has been read of its kind.
+func (a *applying) startRaw() error {
 	byKind := map[crm.Kind][]string{}
 	hashes := map[crm.Ref][]byte{}
-	bodies := map[crm.Ref]connectors.RawRecord{}
+	bodies := map[crm.Ref][]byte{}
 	for _, raw := range a.b.Raw {
 		if a.b.ObservedAt < a.observed[raw.Ref.Kind] || a.skipped[raw.Ref] {
 			continue
@@ -27,7 +33,7 @@ func (a *applying) writeRaw() error {
 			byKind[raw.Ref.Kind] = append(byKind[raw.Ref.Kind], raw.Ref.ID)
 		}
 		h := sha256.Sum256(raw.Body)
-		hashes[raw.Ref], bodies[raw.Ref] = h[:16], raw
+		hashes[raw.Ref], bodies[raw.Ref] = h[:16], raw.Body
 	}
 	var rows [][]any
 	for kind, ids := range byKind {
@@ -44,18 +50,37 @@ func (a *applying) writeRaw() error {
 		}
 		for _, id := range ids {
 			ref := crm.Ref{Kind: kind, ID: id}
-			if bytes.Equal(have[id], hashes[ref]) {
-				continue
+			if !bytes.Equal(have[id], hashes[ref]) {
+				rows = append(rows, []any{a.b.ShopID, string(kind), id, hashes[ref], normVersion, int64(a.b.ObservedAt), bodies[ref]})
 			}
-			packed, err := a.m.pack(bodies[ref].Body)
-			if err != nil {
-				return err
-			}
-			rows = append(rows, []any{a.b.ShopID, string(kind), id, hashes[ref], normVersion, int64(a.b.ObservedAt), packed})
 		}
 	}
+	a.packing = &packing{done: make(chan struct{}), rows: rows}
+	go a.m.packAll(a.packing)
+	return nil
+}
+
+func (m *Mirror) packAll(p *packing) {
+	defer close(p.done)
+	for _, row := range p.rows {
+		body, _ := row[len(row)-1].([]byte)
+		packed, err := m.pack(body)
+		if err != nil {
+			p.err = err
+			return
+		}
+		row[len(row)-1] = packed
+	}
+}
+
+// writeRaw keeps the bodies for a later re-normalising.
+func (a *applying) writeRaw() error {
+	<-a.packing.done
+	if a.packing.err != nil {
+		return a.packing.err
+	}
 	if err := a.tx.Upsert(a.ctx, "source_records", []string{"shop_id", "kind", "id"},
-		[]string{"shop_id", "kind", "id", "hash", "norm_version", "read_at", "raw"}, rows); err != nil {
+		[]string{"shop_id", "kind", "id", "hash", "norm_version", "read_at", "raw"}, a.packing.rows); err != nil {
 		return fmt.Errorf("writing source records: %w", err)
 	}
 	return nil
