@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -59,8 +60,8 @@ func (c *demoCmd) Run(d *deps) (err error) {
 	}
 	m := &demo{cmd: c, d: d, clock: loop.NewFastClock(demoStart(), 1), begun: time.Now(), say: newNarrator(c, d)}
 	defer func() {
-		for i := len(m.cleanup) - 1; i >= 0; i-- {
-			m.cleanup[i]()
+		for _, undo := range slices.Backward(m.cleanup) {
+			undo()
 		}
 	}()
 	public, admin, err := m.open(d.ctx)
@@ -96,10 +97,10 @@ func (m *demo) open(ctx context.Context) (public, admin net.Listener, err error)
 	if m.cmd.Once { // no page: any free port
 		adminAddr = "127.0.0.1:0"
 	}
-	if public, admin, err = listen("127.0.0.1:0", adminAddr); err != nil {
+	if public, admin, err = listen(ctx, "127.0.0.1:0", adminAddr); err != nil {
 		return nil, nil, err
 	}
-	cfg, err := m.configure(dir, public.Addr().String(), admin.Addr().String())
+	cfg, err := m.configure(dir, public.Addr().String(), admin.Addr().String()) //nolint:contextcheck // the shop ends with cleanup, not with a context
 	if err != nil {
 		return nil, nil, errors.Join(err, public.Close(), admin.Close())
 	}

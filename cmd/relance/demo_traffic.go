@@ -46,7 +46,7 @@ type traffic struct {
 
 func newTraffic(m *demo) (*traffic, error) {
 	people, err := subscribers(m.shop)
-	return &traffic{demo: m, goods: m.shop.Goods(), people: people, rnd: rand.New(rand.NewPCG(60, 70))}, err //nolint:gosec // a story, not a secret
+	return &traffic{demo: m, goods: m.shop.Goods(), people: people, rnd: rand.New(rand.NewPCG(60, 70))}, err
 }
 
 // person is a customer; ID is 0 for a guest.

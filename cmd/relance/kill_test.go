@@ -40,14 +40,16 @@ func TestKilledAtRandomMoments(t *testing.T) {
 			t.Parallel()
 			seed := uint64(time.Now().UnixNano())
 			t.Logf("seed %d, %d kills", seed, c.backfill+c.live)
-			v := newVictim(t, binary, c.engine, rand.New(rand.NewPCG(seed, 1))) //nolint:gosec // where to kill is no secret
+			v := newVictim(t, binary, c.engine, rand.New(rand.NewPCG(seed, 1)))
 			v.shop.SetFault(func(*http.Request) *wooshop.Fault { return wooshop.Latency(20 * time.Millisecond) })
 			for range c.backfill {
 				v.start()
 				v.killWithin(700 * time.Millisecond)
 			}
 			v.start()
-			v.waitUntil("the backfill has ended", func(s status) bool { return !s.Shops[0].BackfilledAt.IsZero() && s.Work.Dirty == 0 && len(s.Segments) > 0 })
+			v.waitUntil("the backfill has ended", func(s status) bool {
+				return !s.Shops[0].BackfilledAt.IsZero() && s.Work.Dirty == 0 && len(s.Segments) > 0
+			})
 			v.command("campaign", "arm", "abandoned_cart", "--yes")
 			v.kill()
 			<-time.After(time.Second) // the shop's dates have whole seconds: what it dates after the arming begins now
@@ -155,18 +157,18 @@ woocommerce:
 
 func freePort(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed at once
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close() //nolint:errcheck // nobody was connected
+	defer ln.Close()
 	return ln.Addr().String()
 }
 
 func (v *victim) start() {
 	v.t.Helper()
 	v.log = &bytes.Buffer{}
-	v.cmd = exec.Command(v.binary, "--config", v.dir, "run") //nolint:noctx // ended by kill and stop
+	v.cmd = exec.Command(v.binary, "--config", v.dir, "run")
 	v.cmd.Stdout, v.cmd.Stderr = v.log, v.log
 	v.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := v.cmd.Start(); err != nil {
@@ -300,7 +302,7 @@ func (v *victim) waitUntil(what string, done func(status) bool) {
 	v.t.Helper()
 	var last []byte
 	for deadline := time.Now().Add(3 * time.Minute); time.Now().Before(deadline); <-time.After(100 * time.Millisecond) {
-		a, err := http.Get("http://" + v.admin + "/api/status") //nolint:noctx // loopback, bounded by the server
+		a, err := http.Get("http://" + v.admin + "/api/status")
 		if err != nil {
 			continue
 		}
@@ -321,7 +323,7 @@ func (v *victim) judge() {
 	if err != nil {
 		v.t.Fatal(err)
 	}
-	defer db.Close() //nolint:errcheck // only read
+	defer db.Close()
 	v.judgeMails(db)
 	v.judgeMirror(db)
 	report, err := segments.Verify(v.t.Context(), mirror.New(db), time.Now())

@@ -14,4 +14,3 @@ func TestMain(m *testing.M) { os.Exit(storetest.Main(m, &servers)) }
 
 // sendID is how a send is called at the provider.
 func sendID(id int64) string { return mailer.SendID(id) }
-

@@ -31,7 +31,7 @@ func (c *runCmd) Run(d *deps) error {
 	if err != nil {
 		return err
 	}
-	public, admin, err := listen(cfg.Listen.Public, cfg.Listen.Admin)
+	public, admin, err := listen(d.ctx, cfg.Listen.Public, cfg.Listen.Admin)
 	if err != nil {
 		return err
 	}
@@ -58,10 +58,10 @@ func (c *runCmd) Run(d *deps) error {
 }
 
 // listen opens both listeners, so that a taken port is said before anything is touched.
-func listen(publicAddr, adminAddr string) (public, admin net.Listener, err error) {
+func listen(ctx context.Context, publicAddr, adminAddr string) (public, admin net.Listener, err error) {
 	var lc net.ListenConfig
 	bound := func(what, addr string) (net.Listener, error) {
-		ln, err := lc.Listen(context.Background(), "tcp", addr)
+		ln, err := lc.Listen(ctx, "tcp", addr)
 		if err != nil {
 			return nil, &fault.Error{
 				Class: fault.Operator, Op: "listening for the " + what + " surface", Err: err,

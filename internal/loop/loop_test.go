@@ -56,7 +56,10 @@ func TestASignalEndsTheWait(t *testing.T) {
 		wake := make(chan struct{}, 1)
 		s := &script{end: end}
 		s.answers = []func(time.Time) (time.Time, bool, error){
-			func(now time.Time) (time.Time, bool, error) { wake <- struct{}{}; return now.Add(time.Hour), false, nil },
+			func(now time.Time) (time.Time, bool, error) {
+				wake <- struct{}{}
+				return now.Add(time.Hour), false, nil
+			},
 		}
 		start := time.Now()
 		(&loop.Runner{Name: "test", Step: s, Clock: loop.RealClock{}, Log: zap.NewNop(), Wake: wake}).Run(ctx)

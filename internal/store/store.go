@@ -38,8 +38,9 @@ type DB struct {
 	fault   func(name, when string) error
 	gate    *gate
 	ids     idSource
-	stmts   sync.Map // SQL text → *sqlx.Stmt on writers
-	wanted  []string // SQLite: statements to prepare before the next transaction; guarded by gate
+	stmtsMu sync.Mutex
+	stmts   map[string]*sqlx.Stmt // by SQL text, on writers
+	wanted  []string              // SQLite: statements to prepare before the next transaction; guarded by gate
 	path    string
 }
 
@@ -63,7 +64,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if !ok {
 		return nil, dsnError()
 	}
-	db := &DB{fault: o.Fault, gate: newGate()}
+	db := &DB{fault: o.Fault, gate: newGate(), stmts: map[string]*sqlx.Stmt{}}
 	var err error
 	switch engine {
 	case "sqlite":
@@ -81,7 +82,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 
 func dsnError() error {
 	return &fault.Error{
-		Class: fault.Operator, Op: "opening the database", Err: errors.New("the address is neither sqlite: nor mysql:"),
+		Class: fault.Operator, Op: "opening the database", Err: errors.New("the address names neither sqlite nor mysql"),
 		Hint: "Write database: \"sqlite:relance.db\" or \"mysql:user:password@tcp(host:3306)/relance\"",
 	}
 }
@@ -89,11 +90,12 @@ func dsnError() error {
 // Close closes both pools.
 func (db *DB) Close() error {
 	var errs []error
-	db.stmts.Range(func(k, v any) bool {
-		errs = append(errs, v.(*sqlx.Stmt).Close())
-		db.stmts.Delete(k)
-		return true
-	})
+	db.stmtsMu.Lock()
+	defer db.stmtsMu.Unlock()
+	for text, s := range db.stmts {
+		errs = append(errs, s.Close())
+		delete(db.stmts, text)
+	}
 	for _, p := range []*sqlx.DB{db.readers, db.writers} {
 		if p != nil {
 			errs = append(errs, p.Close())

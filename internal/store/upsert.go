@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/jmoiron/sqlx"
 )
@@ -67,46 +68,56 @@ func insertSQL(table string, cols []string, rows int) string {
 		one, head = one+"?", head+c
 	}
 	one += ")"
-	text := head + ") VALUES " + one
-	for range rows - 1 {
-		text += "," + one
-	}
-	return text
+	return head + ") VALUES " + one + strings.Repeat(","+one, rows-1)
 }
 
 // prepared gives the statement bound to this transaction; it is prepared once per DB.
 func (tx *Tx) prepared(ctx context.Context, text string) (*sqlx.Stmt, error) {
-	if s, ok := tx.db.stmts.Load(text); ok {
-		return tx.StmtxContext(ctx, s.(*sqlx.Stmt)), nil
+	if s := tx.db.stmt(text); s != nil {
+		return tx.StmtxContext(ctx, s), nil
 	}
 	if tx.db.dialect == SQLite { // its only writing connection is in use by this transaction: the next one will find it ready
 		tx.db.wanted = append(tx.db.wanted, text)
 		return tx.PreparexContext(ctx, text)
 	}
-	s, err := tx.db.writers.PreparexContext(ctx, text)
+	s, err := tx.db.prepare(ctx, text)
 	if err != nil {
 		return nil, err
 	}
-	if prior, raced := tx.db.stmts.LoadOrStore(text, s); raced {
-		if err := s.Close(); err != nil {
-			return nil, err
-		}
-		s = prior.(*sqlx.Stmt)
-	}
 	return tx.StmtxContext(ctx, s), nil
+}
+
+// stmt is the prepared statement of a text, or nil.
+func (db *DB) stmt(text string) *sqlx.Stmt {
+	db.stmtsMu.Lock()
+	defer db.stmtsMu.Unlock()
+	return db.stmts[text]
+}
+
+// prepare keeps a statement for good: texts are a small closed set.
+func (db *DB) prepare(ctx context.Context, text string) (*sqlx.Stmt, error) {
+	s, err := db.writers.PreparexContext(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	db.stmtsMu.Lock()
+	defer db.stmtsMu.Unlock()
+	if prior := db.stmts[text]; prior != nil { // somebody else was first
+		return prior, s.Close()
+	}
+	db.stmts[text] = s
+	return s, nil
 }
 
 // prepareWanted prepares on SQLite's one writing connection, between transactions, what the last one missed.
 func (db *DB) prepareWanted(ctx context.Context) error {
 	for _, text := range db.wanted {
-		if _, ok := db.stmts.Load(text); ok {
+		if db.stmt(text) != nil {
 			continue
 		}
-		s, err := db.writers.PreparexContext(ctx, text)
-		if err != nil {
+		if _, err := db.prepare(ctx, text); err != nil {
 			return err
 		}
-		db.stmts.Store(text, s)
 	}
 	db.wanted = nil
 	return nil

@@ -105,7 +105,7 @@ func TestUrgentWritesGoBeforeBackgroundOnes(t *testing.T) {
 	enter := func(name string, write func(context.Context, string, func(*store.Tx) error) error) {
 		waiting := store.Waiting(db)
 		go func() { done <- write(t.Context(), name, func(*store.Tx) error { order <- name; return nil }) }()
-		for store.Waiting(db) == waiting { //nolint:revive // spins until the goroutine stands in the queue
+		for store.Waiting(db) == waiting { // spins until the goroutine stands in the queue
 		}
 	}
 	enter("background", db.WriteBackground)
