@@ -1,6 +1,7 @@
 package mailer
 
 import (
+	"strings"
 	"time"
 
 	"github.com/relance/relance/internal/crm"
@@ -75,7 +76,7 @@ func (k *compiler) span(path, raw string, standard time.Duration) time.Duration 
 }
 
 func compile(id string, s CampaignSpec, known *Known) (*campaign, []fault.Problem) {
-	k := &compiler{path: "$." + id, known: known}
+	k := &compiler{path: yamlPath(id), known: known}
 	c := &campaign{
 		id: id, title: s.Title, kind: orElse(s.Kind, KindMarketing), audience: orElse(s.Audience, "default"), segment: s.Trigger.Enters,
 		exitWhenLeft: s.ExitWhenLeft == nil || *s.ExitWhenLeft, holdout: s.Holdout,
@@ -90,6 +91,14 @@ func compile(id string, s CampaignSpec, known *Known) (*campaign, []fault.Proble
 	k.holdout(c)
 	k.steps(s, c)
 	return c, k.problems
+}
+
+// yamlPath writes the path of a campaign as goccy/go-yaml does.
+func yamlPath(id string) string {
+	if strings.ContainsAny(id, ". []'") {
+		return "$.'" + strings.ReplaceAll(id, "'", `\'`) + "'"
+	}
+	return "$." + id
 }
 
 func orElse(s, standard string) string {

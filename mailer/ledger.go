@@ -88,7 +88,7 @@ func (e *Engine) applyMoves(ctx context.Context, tx *store.Tx, p *pass, moves []
 		}
 	}
 	for _, g := range order {
-		if err := chunked(groups[g], caseChunk, func(some []move) error { return writeMoves(ctx, tx, p, g, some) }); err != nil {
+		if err := inChunks(groups[g], func(some []move) error { return writeMoves(ctx, tx, p, g, some) }); err != nil {
 			return err
 		}
 	}
@@ -132,7 +132,7 @@ func writeMoves(ctx context.Context, tx *store.Tx, p *pass, g moveGroup, some []
 	case Refused, Unknown, Ready:
 		c.same("settled_at", p.now)
 	}
-	n, err := execIn(ctx, tx, "UPDATE sends SET "+strings.Join(c.sets, ", ")+" WHERE id IN (?) AND state IN (?)", append(c.args, ids, statesBefore(g.to))...)
+	n, err := execPrepared(ctx, tx, "UPDATE sends SET "+strings.Join(c.sets, ", ")+" WHERE id IN (?) AND state IN (?)", append(c.args, ids, statesBefore(g.to))...)
 	if err != nil {
 		return fmt.Errorf("moving sends to %s: %w", g.to, err)
 	}
@@ -213,7 +213,7 @@ func writeEnrolments(ctx context.Context, tx *store.Tx, rows []enrolment) error 
 		groups[g] = append(groups[g], n)
 	}
 	for _, g := range order {
-		if err := chunked(groups[g], caseChunk, func(some []enrolment) error { return writeEnrolmentGroup(ctx, tx, g, some) }); err != nil {
+		if err := inChunks(groups[g], func(some []enrolment) error { return writeEnrolmentGroup(ctx, tx, g, some) }); err != nil {
 			return err
 		}
 	}
@@ -233,7 +233,7 @@ func writeEnrolmentGroup(ctx context.Context, tx *store.Tx, g enrolmentGroup, so
 	if g.state == enrolmentActive {
 		c.each("due_at", ids, func(i int) any { return some[i].DueAt })
 	}
-	if _, err := execIn(ctx, tx, "UPDATE enrolments SET "+strings.Join(c.sets, ", ")+" WHERE id IN (?)", append(c.args, ids)...); err != nil {
+	if _, err := execPrepared(ctx, tx, "UPDATE enrolments SET "+strings.Join(c.sets, ", ")+" WHERE id IN (?)", append(c.args, ids)...); err != nil {
 		return fmt.Errorf("moving enrolments: %w", err)
 	}
 	return nil

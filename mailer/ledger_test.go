@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -208,11 +209,15 @@ func TestAMailIsNotHandedOverWhenTheProcessWasHeldUp(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		w.arm("plain", plainCampaign())
 		zoe := w.contact("zoe@example.com")
+		var mu sync.Mutex
+		slept := time.Duration(0)
 		w.options.Wall = func() time.Time { // the machine sleeps for a minute between the commit and the POST
-			if w.count("SELECT COUNT(*) FROM sends WHERE state='handing'") > 0 && w.ahead == 0 {
-				w.ahead = time.Minute
+			mu.Lock()
+			defer mu.Unlock()
+			if slept == 0 && w.count("SELECT COUNT(*) FROM sends WHERE state='handing'") > 0 {
+				slept = time.Minute
 			}
-			return time.Now().Add(w.ahead)
+			return time.Now().Add(slept)
 		}
 		w.rebuild()
 		w.enter(zoe, anybody, w.now)

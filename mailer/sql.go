@@ -57,8 +57,34 @@ func (c *cases) add(col string, by int64) {
 	c.args = append(c.args, by)
 }
 
-// caseChunk keeps the CASE lists short: their cost grows with the square of the rows.
-const caseChunk = 32
+// caseChunks are the row counts of CASE updates: short, since their cost grows with the square of the rows, and few, so
+// that each is prepared once.
+func caseChunks() []int { return []int{32, 8, 1} }
+
+// inChunks calls fn with caseChunks of the rows.
+func inChunks[T any](all []T, fn func([]T) error) error {
+	for _, n := range caseChunks() {
+		for ; len(all) >= n; all = all[n:] {
+			if err := fn(all[:n]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// execPrepared is execIn through a statement that is kept.
+func execPrepared(ctx context.Context, tx *store.Tx, query string, args ...any) (int64, error) {
+	text, flat, err := store.In(query, args...)
+	if err != nil {
+		return 0, err
+	}
+	stmt, err := tx.Prepared(ctx, text)
+	if err != nil {
+		return 0, err
+	}
+	return store.Matched(stmt.ExecContext(ctx, flat...))
+}
 
 // clip makes a text fit a column of n characters: a strict server would otherwise refuse the whole batch for one.
 func clip(s string, n int) string {
@@ -74,17 +100,6 @@ func clip(s string, n int) string {
 		count++
 	}
 	return s
-}
-
-func chunked[T any](all []T, n int, fn func([]T) error) error {
-	for len(all) > 0 {
-		k := min(n, len(all))
-		if err := fn(all[:k]); err != nil {
-			return err
-		}
-		all = all[k:]
-	}
-	return nil
 }
 
 func selectOneIn(ctx context.Context, q store.Queryer, dest any, query string, args ...any) error {
