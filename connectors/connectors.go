@@ -97,6 +97,12 @@ type Source interface {
 	Probe(ctx context.Context) (ProbeResult, error)
 }
 
+// Counter is a Source that can tell cheaply what a stream holds: a request or two that bring no records.
+type Counter interface {
+	// Count is how many records a complete run of the stream would see now; -1 when the shop does not say.
+	Count(ctx context.Context, stream string) (int, error)
+}
+
 // Hinter decodes a platform's webhook. It verifies the signature over the raw bytes first.
 type Hinter interface {
 	// Verify returns nil when the delivery is authentic, or a harmless unsigned ping (ping = true: answer 200, store nothing).

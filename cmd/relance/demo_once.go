@@ -103,7 +103,10 @@ func (m *demo) sends(ctx context.Context) (sent map[string]int64, open int64, er
 
 func (m *demo) result(ctx context.Context) error {
 	r := demoResult{Version: 1, Segments: map[string]int64{}}
-	var err error
+	_, err := m.app.shops[0].engine.RefreshCounts(ctx, m.clock.Now())
+	if err != nil {
+		return err
+	}
 	if r.Shop, err = m.counts(ctx); err != nil {
 		return err
 	}

@@ -124,7 +124,11 @@ func (a *app) release(ctx context.Context) {
 	}
 }
 
-// readShop reads one shop until it is caught up.
+// readings is how often a shop is read at most: the first reading brings what changed, and when the shop's count then
+// says that something is amiss, the second compares the lists of ids.
+const readings = 2
+
+// readShop reads one shop until it is caught up and what is mirrored adds up to what the shop says it has.
 func (a *app) readShop(ctx context.Context, s shopUnit, now func() time.Time) error {
 	if held, err := a.leases.Acquire(ctx, store.ShopLease(s.ID)); err != nil {
 		return err
@@ -134,6 +138,22 @@ func (a *app) readShop(ctx context.Context, s shopUnit, now func() time.Time) er
 	if err := a.wantEverything(ctx, s.ID, crm.At(now())); err != nil {
 		return err
 	}
+	for range readings {
+		if err := a.catchUp(ctx, s, now); err != nil {
+			return err
+		}
+		differs, err := s.engine.RefreshCounts(ctx, now())
+		if err != nil {
+			return fmt.Errorf("counting what shop %s has: %w", s.Name, err)
+		}
+		if !differs {
+			break
+		}
+	}
+	return nil
+}
+
+func (a *app) catchUp(ctx context.Context, s shopUnit, now func() time.Time) error {
 	err := stepUntil(ctx, s.engine, now, func() (bool, error) {
 		stored, err := a.mirror.ShopByName(ctx, s.Name)
 		if err != nil {

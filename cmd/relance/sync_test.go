@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,6 +47,44 @@ func TestSyncOnceMirrorsTheShopAndTheSecondRunWritesNothing(t *testing.T) {
 	}
 	wants(t, r.must("status"), "boutique", "orders", "in quarantine", "contacts")
 	wants(t, r.must("segment", "verify"), "0 differences")
+}
+
+// What the shop has is counted anew each time, and what it deleted without a word is found.
+func TestSyncSaysWhatTheShopHasNow(t *testing.T) {
+	t.Parallel()
+	r := newRig(t).withShop()
+	before := syncJSON(t, r).Shops["boutique"]
+	var ids []int64
+	for range 5 {
+		id, err := r.shop.CreateOrder(wooshop.OrderSpec{Email: "nouvelle@example.com", Status: "processing"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, id)
+	}
+	customer, err := r.shop.CreateCustomer(wooshop.CustomerSpec{Email: "inscrite@example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.shop.Refund(r.shop.OrderIDs("completed")[0], "1.00", "geste"); err != nil {
+		t.Fatal(err)
+	}
+	adds := func(when string, more map[string]int64) {
+		t.Helper()
+		for kind, now := range syncJSON(t, r).Shops["boutique"] {
+			if kind == "carts" {
+				continue
+			}
+			if now.Source != now.Mirrored+now.Quarantined || now.Source != before[kind].Source+more[kind] {
+				t.Errorf("%s: %s: %+v, before %+v", when, kind, now, before[kind])
+			}
+		}
+	}
+	adds("orders came", map[string]int64{"orders": 5, "customers": 1, "refunds": 1})
+	if err := errors.Join(r.shop.TrashOrder(ids[0]), r.shop.DeleteOrder(ids[1]), r.shop.DeleteOrder(ids[2]), r.shop.DeleteCustomer(customer)); err != nil {
+		t.Fatal(err)
+	}
+	adds("orders went", map[string]int64{"orders": 3, "refunds": 1})
 }
 
 func TestSyncShowsPlainLinesAwayFromATerminal(t *testing.T) {

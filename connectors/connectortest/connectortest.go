@@ -52,6 +52,7 @@ func Run(t *testing.T, c Case) {
 		{"streams are declared", streamsDeclared},
 		{"a run shows everything", runShowsEverything},
 		{"id streams are complete", idStreams},
+		{"a count equals a run", countEqualsRun},
 		{"resume after every page", resumeAfterEveryPage},
 		{"page size changes", pageSizeChanges},
 		{"equal timestamps across a page edge", equalTimestamps},

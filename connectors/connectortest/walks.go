@@ -1,6 +1,7 @@
 package connectortest
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
@@ -8,6 +9,7 @@ import (
 
 	"github.com/relance/relance/connectors"
 	"github.com/relance/relance/internal/crm"
+	"github.com/relance/relance/internal/fault"
 )
 
 func streamsDeclared(t *testing.T, h *harness) {
@@ -70,6 +72,53 @@ func idStreams(t *testing.T, h *harness) {
 		if d := cmp.Diff(seen, again); d != "" {
 			t.Errorf("a second run of %s is not complete: %s", s.Name, d)
 		}
+	}
+}
+
+// countEqualsRun holds for connectors that are a connectors.Counter: the number is that of a whole run, at any time.
+func countEqualsRun(t *testing.T, h *harness) {
+	src := h.source(t)
+	counter, ok := src.(connectors.Counter)
+	if !ok {
+		return
+	}
+	same := func(when string) {
+		t.Helper()
+		n, err := counter.Count(t.Context(), h.Stream)
+		if h.checkError(t, err); err != nil || n != len(h.IDs()) {
+			t.Errorf("%s: %d counted of %d, %v", when, n, len(h.IDs()), err)
+		}
+		for _, s := range src.Streams() {
+			if s.Mode != connectors.ModeIDs {
+				continue
+			}
+			seen, _ := h.walk(t, src, s.Name, nil, 100, nil)
+			if n, err := counter.Count(t.Context(), s.Name); err != nil || n != len(seen) {
+				t.Errorf("%s: %d counted in %s, %d listed, %v", when, n, s.Name, len(seen), err)
+			}
+		}
+	}
+	same("at first")
+	if _, err := h.Create(); err != nil {
+		t.Fatal(err)
+	}
+	same("one more")
+	ids := h.IDs()
+	if err := errors.Join(h.Remove(ids[0]), h.Delete(ids[1])); err != nil {
+		t.Fatal(err)
+	}
+	same("two fewer")
+	if _, err := counter.Count(t.Context(), "no such stream"); err == nil {
+		t.Error("a stream that does not exist is counted")
+	}
+	wrong, err := h.WrongKey(h.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if counter, ok := wrong.(connectors.Counter); ok {
+		_, err := counter.Count(t.Context(), h.Stream)
+		h.checkError(t, err)
+		wantClass(t, err, fault.Operator)
 	}
 }
 

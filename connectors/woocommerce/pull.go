@@ -103,16 +103,14 @@ func (s *Source) begin(ctx context.Context, f feed, r *run, a answer) error {
 		start = s.clock().UTC()
 	}
 	r.Start, r.Total = start.Format(wireTime), a.total()
-	for _, set := range f.sets[1:] {
-		t, err := s.client.get(ctx, "count "+f.Name, f.path, merged(set, url.Values{"per_page": {"1"}, "_fields": {"id"}}))
-		if err != nil {
-			return err
-		}
-		if r.Total < 0 || t.total() < 0 {
-			r.Total = -1
-			break
-		}
-		r.Total += t.total()
+	more, err := s.total(ctx, f, f.sets[1:])
+	switch {
+	case err != nil:
+		return err
+	case r.Total < 0 || more < 0:
+		r.Total = -1
+	default:
+		r.Total += more
 	}
 	if f.Kind == crm.KindProduct && f.Mode != connectors.ModeIDs {
 		cur, err := s.shopCurrency(ctx, true)
@@ -120,6 +118,31 @@ func (s *Source) begin(ctx context.Context, f feed, r *run, a answer) error {
 		return err
 	}
 	return nil
+}
+
+// Count says how many records a complete run of the stream would see now (connectors.Counter).
+func (s *Source) Count(ctx context.Context, stream string) (int, error) {
+	f, err := s.feed(stream)
+	if err != nil {
+		return -1, err
+	}
+	return s.total(ctx, f, f.sets)
+}
+
+// total adds up how many rows the sets have; -1 when the shop does not say.
+func (s *Source) total(ctx context.Context, f feed, sets []url.Values) (int, error) {
+	sum := 0
+	for _, set := range sets {
+		a, err := s.client.get(ctx, "count "+f.Name, f.path, merged(set, url.Values{"per_page": {"1"}, "_fields": {"id"}}))
+		if err != nil {
+			return -1, err
+		}
+		if a.total() < 0 {
+			return -1, nil
+		}
+		sum += a.total()
+	}
+	return sum, nil
 }
 
 // take keeps what is new and moves the position.

@@ -72,8 +72,9 @@ type Source struct {
 }
 
 var (
-	_ connectors.Source = (*Source)(nil)
-	_ connectors.Hinter = (*Source)(nil)
+	_ connectors.Source  = (*Source)(nil)
+	_ connectors.Hinter  = (*Source)(nil)
+	_ connectors.Counter = (*Source)(nil)
 )
 
 // New makes a Source. transport nil means the machine's network, with c.CAFile trusted.

@@ -29,9 +29,9 @@ func tableOf(kind crm.Kind) string {
 	return ""
 }
 
-// Counts says per kind what the shop has, what is mirrored and what is quarantined. What the shop has is what the
-// kind's complete id list said last; where there is none yet (or a full crawl is newer), the sum over its reading
-// streams (WooCommerce: orders of any status, and those in its bin).
+// Counts says per kind what the shop has, what is mirrored and what is quarantined. What the shop has is the newer of
+// what the kind's complete id list said and of the sum over its reading streams (WooCommerce: orders of any status, and
+// those in its bin), which is as old as the oldest of its parts.
 func (m *Mirror) Counts(ctx context.Context, shopID int64) ([]Count, error) {
 	source, err := m.sourceCounts(ctx, shopID)
 	if err != nil {
@@ -58,27 +58,27 @@ func (m *Mirror) sourceCounts(ctx context.Context, shopID int64) (map[crm.Kind]i
 		return nil, err
 	}
 	type tally struct {
-		n    int64
-		read crm.Instant
+		n       int64
+		counted crm.Instant
 	}
 	listed, read := map[crm.Kind]tally{}, map[crm.Kind]tally{}
 	for _, s := range streams {
-		into, newest := read, s.ReadAt
-		switch s.Mode {
-		case connectors.ModeIDs:
+		into := read
+		if s.Mode == connectors.ModeIDs {
 			into = listed
-		case connectors.ModeDelta: // counted once, in its backfill
-			newest = min(s.BackfilledAt, s.ReadAt)
-		case connectors.ModeCrawl:
 		}
-		into[s.Kind] = tally{into[s.Kind].n + s.SourceCount, max(into[s.Kind].read, newest)}
+		sum, more := into[s.Kind]
+		if !more {
+			sum.counted = s.CountedAt
+		}
+		into[s.Kind] = tally{sum.n + s.SourceCount, min(sum.counted, s.CountedAt)}
 	}
 	out := map[crm.Kind]int64{}
 	for kind, t := range read {
 		out[kind] = t.n
 	}
 	for kind, t := range listed {
-		if t.read > 0 && t.read >= read[kind].read {
+		if t.counted > read[kind].counted {
 			out[kind] = t.n
 		}
 	}

@@ -68,7 +68,8 @@ type Stream struct {
 	ReadAt       crm.Instant     `db:"read_at"`     // START of the last complete run: what the gate calls fresh
 	WantedAt     crm.Instant     `db:"wanted_at"`   // somebody needs a read started at or after this
 	NextAt       crm.Instant     `db:"next_at"`
-	SourceCount  int64           `db:"source_count"` // as the shop said at the last complete run
+	SourceCount  int64           `db:"source_count"` // what a complete run would have seen, as the shop said at CountedAt
+	CountedAt    crm.Instant     `db:"counted_at"`
 	Attempts     int
 	Error        string
 }

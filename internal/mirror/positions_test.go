@@ -76,10 +76,20 @@ func TestAReadThatWasAskedForIsWaitedFor(t *testing.T) {
 		if c := count(t, b, crm.KindOrder); c.Source != 33 {
 			t.Errorf("the shop has %d orders", c.Source)
 		}
-		streams[1].ReadAt, streams[1].SourceCount = 900, 35
+		streams[1].CountedAt, streams[1].SourceCount = 900, 35
 		save(streams[1])
 		if c := count(t, b, crm.KindOrder); c.Source != 35 {
 			t.Errorf("the shop has %d orders by its list of ids", c.Source)
+		}
+		streams[0].CountedAt, streams[0].SourceCount = 950, 31
+		save(streams[0])
+		if c := count(t, b, crm.KindOrder); c.Source != 35 {
+			t.Errorf("%d orders: a sum is as old as its oldest part", c.Source)
+		}
+		streams[2].CountedAt, streams[2].SourceCount = 950, 3
+		save(streams[2])
+		if c := count(t, b, crm.KindOrder); c.Source != 34 {
+			t.Errorf("the shop has %d orders by its newest count", c.Source)
 		}
 	})
 }

@@ -37,8 +37,15 @@ func (o *owed) remember(ctx context.Context, e *Engine, now time.Time) error {
 	return nil
 }
 
-// CaughtUp tells whether every stream that was due when the engine took its first Step has completed a run, by
-// whichever process, and no re-read is queued (parked ones do not count).
+// forget makes the next Step remember anew what is due.
+func (o *owed) forget() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.known = false
+}
+
+// CaughtUp tells whether every stream that was due when the engine took its first Step (or the first one after counts
+// that differed) has completed a run, by whichever process, and no re-read is queued (parked ones do not count).
 func (e *Engine) CaughtUp(ctx context.Context) (bool, error) {
 	e.owed.mu.Lock()
 	defer e.owed.mu.Unlock()

@@ -6,6 +6,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -42,13 +43,14 @@ type Progress struct {
 	Finished     bool
 }
 
-// Engine reads one shop. Step is for one goroutine; CaughtUp may be called from others.
+// Engine reads one shop. Step is for one goroutine; CaughtUp and RefreshCounts may be called from others.
 type Engine struct {
 	o       Options
 	shop    mirror.Shop
 	streams []connectors.Stream
 	log     *zap.Logger
 
+	mu     sync.Mutex // held by Step and RefreshCounts: whatever follows is theirs
 	lease  leaseState
 	clock  clock
 	size   governor
@@ -56,6 +58,7 @@ type Engine struct {
 	faults faultState
 	probed bool
 	pruned crm.Instant // when the inbox was last found pruned
+	counts counts
 	owed   owed
 }
 
@@ -75,16 +78,18 @@ func New(o Options) *Engine {
 	}
 	return &Engine{
 		o: o, shop: o.Shop, streams: o.Source.Streams(), log: o.Log.With(zap.String("shop", o.Shop.Name)),
-		size: newGovernor(), turn: turn{served: map[string]int64{}},
+		size: newGovernor(), turn: turn{served: map[string]int64{}}, counts: counts{after: map[crm.Kind]crm.Instant{}},
 	}
 }
 
 // idle is how long a Step without work waits at most before it looks again (somebody may want a read).
 const idle = 5 * time.Second
 
-// Step does one piece of work at business time now: one probe, one re-read or one page. What goes wrong at the shop
+// Step does one piece of work at business time now: one probe, one re-read, one page or one count. What goes wrong at the shop
 // is recorded (streams, hints, shops.fault) and not returned; an error is the database's, or store.ErrLost.
 func (e *Engine) Step(ctx context.Context, now time.Time) (next time.Time, worked bool, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	if err := e.owed.remember(ctx, e, now); err != nil {
 		return now, false, err
 	}
@@ -118,7 +123,9 @@ func (e *Engine) Step(ctx context.Context, now time.Time) (next time.Time, worke
 	case w.row != nil:
 		err = e.page(ctx, rows, w.row, now)
 	default:
-		worked, err = e.prune(ctx, now)
+		if worked, err = e.recount(ctx, rows, now); !worked && err == nil {
+			worked, err = e.prune(ctx, now)
+		}
 		next = e.nextDue(rows, now)
 	}
 	if err == nil {

@@ -91,17 +91,17 @@ func (e *Engine) finish(n *row, now time.Time) (reread []crm.Ref) {
 	n.NextAt = max(n.RunStartedAt.Add(n.spec.Every), crm.At(now)+1)
 	switch n.spec.Mode {
 	case connectors.ModeIDs:
-		n.SourceCount = n.pos.IDs.Seen
+		n.SourceCount, n.CountedAt = n.pos.IDs.Seen, n.RunStartedAt
 		ids, next := n.pos.IDs.Finish(n.pos.Total)
 		n.pos.IDs = next
 		for _, id := range ids {
 			reread = append(reread, crm.Ref{Kind: n.spec.Kind, ID: id})
 		}
 	case connectors.ModeCrawl:
-		n.SourceCount = int64(max(n.pos.Total, n.pos.Done))
+		n.SourceCount, n.CountedAt = int64(max(n.pos.Total, n.pos.Done)), n.RunStartedAt
 	case connectors.ModeDelta:
 		if n.BackfilledAt == 0 { // later runs see only what changed
-			n.SourceCount = int64(max(n.pos.Total, n.pos.Done))
+			n.SourceCount, n.CountedAt = int64(max(n.pos.Total, n.pos.Done)), n.RunStartedAt
 		}
 	}
 	if n.BackfilledAt == 0 {
