@@ -21,7 +21,11 @@ func (d *deps) contactID(m *mirror.Mirror, who, audience string) (int64, error) 
 		}
 	}
 	if !strings.Contains(who, "@") {
-		id, err := strconv.ParseInt(who, 10, 64)
+		number, base := who, 10
+		if public, ok := strings.CutPrefix(who, publicIDPrefix); ok { // as the page writes it
+			number, base = public, 36
+		}
+		id, err := strconv.ParseInt(number, base, 64)
 		if err != nil {
 			return 0, usage("this is neither an e-mail nor the id of a contact")
 		}

@@ -149,14 +149,16 @@ func campaignLine(c mailer.CampaignInfo) web.Campaign {
 	return line
 }
 
+const publicIDPrefix = "ct_"
+
 // publicID is what a contact is called outside of the database.
-func publicID(id int64) string { return "ct_" + strconv.FormatInt(id, 36) }
+func publicID(id int64) string { return publicIDPrefix + strconv.FormatInt(id, 36) }
 
 func (w *daemon) contacts(ctx context.Context, after string, limit int) (web.ContactPage, error) {
 	var page web.ContactPage
 	var before int64
 	if after != "" {
-		id, err := strconv.ParseInt(strings.TrimPrefix(after, "ct_"), 36, 64)
+		id, err := strconv.ParseInt(strings.TrimPrefix(after, publicIDPrefix), 36, 64)
 		if err != nil {
 			return page, web.ErrNotFound
 		}
