@@ -153,8 +153,8 @@ func (p *prober) version(ctx context.Context) {
 	if err == nil {
 		err = decode(op, a, &w)
 	}
-	if r, ok := errors.AsType[*refused](err); ok && (r.status == http.StatusForbidden || r.status == http.StatusUnauthorized) {
-		p.found("version", "The key may not see the shop's version.")
+	if r, ok := errors.AsType[*refused](err); ok && r.status >= 400 && r.status < 500 && r.status != http.StatusTooManyRequests {
+		p.found("version", "The shop does not tell its version to this key.")
 	} else if err != nil {
 		p.failed("version", err)
 	} else {
@@ -168,7 +168,7 @@ func (p *prober) version(ctx context.Context) {
 		}
 	}
 	if p.Currency == "" {
-		p.wrong("currency", "The shop does not tell its currency to this key.", "Create the key under an administrator.")
+		p.found("currency", "The shop does not tell its currency to this key: prices of products stay unknown, orders carry their own.")
 		return
 	}
 	p.found("currency", "Prices are in "+p.Currency+".")
