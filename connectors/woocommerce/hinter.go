@@ -1,6 +1,7 @@
 package woocommerce
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -73,23 +74,17 @@ func (s *Source) Decode(h http.Header, body []byte) []crm.Ref {
 	if !ok {
 		return nil
 	}
-	var w struct {
-		ID       ident `json:"id"`
-		ParentID ident `json:"parent_id"`
-		Type     text  `json:"type"`
-		Arg      ident `json:"arg"`
-	}
 	if resource == "action" {
-		_ = json.Unmarshal(body, &w) // an argument that is no id names nothing
-		if event == "woocommerce_delete_order" && w.Arg != "" {
-			return []crm.Ref{{Kind: crm.KindOrder, ID: string(w.Arg)}}
+		arg := identOf(field(body, "arg")) // an argument that is no id names nothing
+		if event == "woocommerce_delete_order" && arg != "" {
+			return []crm.Ref{{Kind: crm.KindOrder, ID: arg}}
 		}
 		return nil
 	}
-	if json.Unmarshal(body, &w) != nil || w.ID == "" {
+	id := identOf(field(body, "id"))
+	if id == "" {
 		return nil
 	}
-	id := string(w.ID)
 	switch {
 	case resource == "order":
 		return []crm.Ref{{Kind: crm.KindOrder, ID: id}}
@@ -98,10 +93,25 @@ func (s *Source) Decode(h http.Header, body []byte) []crm.Ref {
 	case event == "deleted" && (resource == "product" || resource == "coupon"):
 		// Up to 11.1 the bin fires the topics of other kinds: an order's id comes as product.deleted and coupon.deleted.
 		return []crm.Ref{{Kind: crm.KindProduct, ID: id}, {Kind: crm.KindOrder, ID: id}}
-	case resource == "product" && w.Type == typeVariation && w.ParentID != "":
-		return []crm.Ref{{Kind: crm.KindProduct, ID: string(w.ParentID)}}
 	case resource == "product":
-		return []crm.Ref{{Kind: crm.KindProduct, ID: id}}
+		return []crm.Ref{{Kind: crm.KindProduct, ID: cmp.Or(parentOf(body), id)}}
 	}
 	return nil
+}
+
+// parentOf is the product that a variation belongs to, "" for what is no variation.
+func parentOf(body []byte) string {
+	if scalar(field(body, "type")) != typeVariation {
+		return ""
+	}
+	return identOf(field(body, "parent_id"))
+}
+
+// identOf is "" for what is no id.
+func identOf(value json.RawMessage) string {
+	var id ident
+	if id.UnmarshalJSON(value) != nil {
+		return ""
+	}
+	return string(id)
 }

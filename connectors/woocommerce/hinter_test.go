@@ -122,9 +122,27 @@ func TestDecode(t *testing.T) {
 	for name := range want {
 		t.Errorf("no delivery %s", name)
 	}
-	for _, body := range []string{"", "null", "[]", `{"id":"<script>"}`, `{"id":-5}`, `{"id":{}}`, "\x00"} {
+	for _, body := range []string{"", "null", "[]", `{"id":"<script>"}`, `{"id":-5}`, `{"id":{}}`, "\x00", `{"id":12`, `{"id":`, `{"id"}`, `{"id":1x}`,
+		`{"data":{"id":5}}`, `{"note":"\"id\":5,\\","items":[{"id":5},{"id":6}]}`, `[{"id":5}]`, `"id"`, `{"id":}`} {
 		if refs := src.Decode(http.Header{"X-Wc-Webhook-Topic": {"order.updated"}}, []byte(body)); refs != nil {
 			t.Errorf("%q names %v", body, refs)
+		}
+	}
+}
+
+// The id is found wherever PHP may have put it, and what looks like one within other values is not taken for it.
+func TestDecodeFindsTheIdOfTheRecordItself(t *testing.T) {
+	src := hinter(t, "x")
+	for body, want := range map[string]crm.Ref{
+		`{"id":765,"number":"`:                         {Kind: crm.KindOrder, ID: "765"}, // all that is needed has been read
+		"\n{ \"id\" : \"765\" }":                       {Kind: crm.KindOrder, ID: "765"},
+		`{"note":"\"id\":5,\\","id":765}`:              {Kind: crm.KindOrder, ID: "765"},
+		`{"a":{"id":5,"b":["}",{"id":6}]},"id":765}`:   {Kind: crm.KindOrder, ID: "765"},
+		`{"a":[],"b":{},"c":null,"d":-1.5e3,"id":765}`: {Kind: crm.KindOrder, ID: "765"},
+		`{"\u0069d":765}`:                              {Kind: crm.KindOrder, ID: "765"},
+	} {
+		if refs := src.Decode(http.Header{"X-Wc-Webhook-Topic": {"order.updated"}}, []byte(body)); len(refs) != 1 || refs[0] != want {
+			t.Errorf("%s names %v", body, refs)
 		}
 	}
 }
