@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/relance/relance/connectors"
@@ -22,6 +23,7 @@ type narrator struct {
 	out  io.Writer
 	bar  *progress
 	page string
+	told atomic.Bool // the backfill is over: what is read later is told by what happens
 }
 
 func newNarrator(c *demoCmd, d *deps) *narrator {
@@ -46,14 +48,16 @@ func (n *narrator) probe(p connectors.ProbeResult) {
 	n.line("\nReading everything once. History triggers nothing.")
 }
 
-// backfill shows the first reading of each stream; what follows is told by what happens.
+// backfill shows the first reading of each stream.
 func (n *narrator) backfill(e engine.Progress) {
-	if e.Backfill {
+	if e.Backfill && !n.told.Load() {
 		n.bar.update(e)
 	}
 }
 
 func (n *narrator) mirrored(kinds map[string]mirror.Count, contacts int64) {
+	n.told.Store(true)
+	n.bar.end()
 	n.line("")
 	printCounts(n.out, "Mirrored", kinds)
 	n.line("%d contacts\n", contacts)
