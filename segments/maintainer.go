@@ -20,7 +20,7 @@ import (
 const (
 	batchSize = 500                    // contacts of one transaction
 	idle      = 500 * time.Millisecond // business time between two looks at the marks: half of what the watermark may lag
-	keepWall  = 200 * time.Millisecond // real time between two writes of a watermark that nothing happened below
+	keepWall  = 200 * time.Millisecond // real time between two writes of the watermark, each a commit
 )
 
 // Options of a Maintainer; all may be left out.
@@ -203,8 +203,8 @@ func (m *Maintainer) publish(ctx context.Context, now crm.Instant, marks []mirro
 		w = min(w, d.MarkedAt-1)
 	}
 	defer func() { m.metrics.lag(now, m.watermark) }()
-	quiet := !m.stirred && m.wall().Sub(m.wroteWall) < keepWall
-	if w <= m.watermark || quiet {
+	settled := m.stirred && w == now // the end of some work is told at once, the way there and idleness now and then
+	if w <= m.watermark || !settled && m.wall().Sub(m.wroteWall) < keepWall {
 		return nil
 	}
 	err := m.db.Write(ctx, "segments.watermark", func(tx *store.Tx) error { return raiseMeta(ctx, tx, metaWatermark, w) })

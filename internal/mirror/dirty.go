@@ -36,17 +36,19 @@ func (m *Mirror) DirtyBatch(ctx context.Context, q store.Queryer, lanes []int, l
 
 // ClearDirty removes marks WHERE generation = ?: a contact marked again meanwhile stays marked.
 func (m *Mirror) ClearDirty(ctx context.Context, tx *store.Tx, marks []Dirty) error {
-	stmt, err := tx.Prepared(ctx, "DELETE FROM dirty WHERE contact_id=? AND generation=?")
-	if err != nil {
-		return fmt.Errorf("clearing dirty marks: %w", err)
-	}
-	for _, d := range marks {
-		if _, err := stmt.ExecContext(ctx, d.ContactID, d.Generation); err != nil {
+	for page := range slices.Chunk(marks, clearPage) {
+		pairs := make([]string, len(page))
+		for i, d := range page {
+			pairs[i] = fmt.Sprintf("contact_id=%d AND generation=%d", d.ContactID, d.Generation)
+		}
+		if _, err := tx.ExecContext(ctx, "DELETE FROM dirty WHERE "+strings.Join(pairs, " OR ")); err != nil {
 			return fmt.Errorf("clearing dirty marks: %w", err)
 		}
 	}
 	return nil
 }
+
+const clearPage = 250 // terms of one statement; SQLite allows expressions 1000 deep
 
 // MarkDirty marks contacts. A mark that stands keeps the newest source instant and its age; of two causes the
 // stronger stays: backfill over everything (history never triggers), then change, then consent, then the rest.

@@ -52,7 +52,8 @@ func startMariaDB() (*mariadb, error) {
 func (m *mariadb) run(server string) error {
 	var log bytes.Buffer
 	m.cmd = exec.Command(server, "--no-defaults", "--datadir="+filepath.Join(m.dir, "d"), "--socket="+m.socket, "--skip-networking", //nolint:noctx // ended by stop
-		"--pid-file="+filepath.Join(m.dir, "pid"), "--innodb-flush-log-at-trx-commit=1", "--innodb-buffer-pool-size=256M", "--innodb-log-file-size=256M",
+		"--pid-file="+filepath.Join(m.dir, "pid"), "--tmpdir="+m.dir, // a starting server deletes the temporary tables that it finds in its tmpdir, also another server's
+		"--innodb-flush-log-at-trx-commit=1", "--innodb-buffer-pool-size=256M", "--innodb-log-file-size=256M",
 		"--max-connections=300", "--character-set-server=utf8mb4", "--collation-server=utf8mb4_bin", "--user="+userName())
 	m.cmd.Stdout, m.cmd.Stderr = &log, &log
 	m.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // gone with us even when we are killed
