@@ -117,6 +117,11 @@ func (m *demo) configure(dir, publicAddr, adminAddr string) (*config.Config, err
 	if m.shop, err = wooshop.New(wooshop.Options{Clock: m.clock.Now}); err != nil {
 		return nil, err
 	}
+	_, hide, err := m.shop.StartPictures("127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	m.cleanup = append(m.cleanup, hide)
 	url, ca, stop, err := m.shop.StartTLS("127.0.0.1:0")
 	if err != nil {
 		return nil, err

@@ -122,8 +122,10 @@ func TestDecode(t *testing.T) {
 	for name := range want {
 		t.Errorf("no delivery %s", name)
 	}
-	for _, body := range []string{"", "null", "[]", `{"id":"<script>"}`, `{"id":-5}`, `{"id":{}}`, "\x00", `{"id":12`, `{"id":`, `{"id"}`, `{"id":1x}`,
-		`{"data":{"id":5}}`, `{"note":"\"id\":5,\\","items":[{"id":5},{"id":6}]}`, `[{"id":5}]`, `"id"`, `{"id":}`} {
+	for _, body := range []string{
+		"", "null", "[]", `{"id":"<script>"}`, `{"id":-5}`, `{"id":{}}`, "\x00", `{"id":12`, `{"id":`, `{"id"}`, `{"id":1x}`,
+		`{"data":{"id":5}}`, `{"note":"\"id\":5,\\","items":[{"id":5},{"id":6}]}`, `[{"id":5}]`, `"id"`, `{"id":}`,
+	} {
 		if refs := src.Decode(http.Header{"X-Wc-Webhook-Topic": {"order.updated"}}, []byte(body)); refs != nil {
 			t.Errorf("%q names %v", body, refs)
 		}

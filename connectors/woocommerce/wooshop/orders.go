@@ -78,7 +78,7 @@ func (s *Shop) UpdateOrder(id int64, c OrderChange) error {
 				return err
 			}
 			b.set("email", c.Email)
-			o.set("billing", json.RawMessage(b.bytes()))
+			o.setRaw("billing", b.bytes())
 		}
 		if c.Items != nil {
 			if err := s.setItems(o, c.Items); err != nil {

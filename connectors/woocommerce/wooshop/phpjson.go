@@ -53,8 +53,10 @@ func (o *object) get(name string) json.RawMessage {
 }
 
 // set changes or appends a field.
-func (o *object) set(name string, v any) {
-	raw := phpJSON(v)
+func (o *object) set(name string, v any) { o.setRaw(name, phpJSON(v)) }
+
+// setRaw is set with what is written as PHP does already.
+func (o *object) setRaw(name string, raw json.RawMessage) {
 	for i := range o.fields {
 		if o.fields[i].name == name {
 			o.fields[i].raw = raw

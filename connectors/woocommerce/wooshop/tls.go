@@ -25,16 +25,16 @@ func (s *Shop) StartTLS(addr string) (url string, caPEM []byte, stop func(), err
 	if err != nil {
 		return "", nil, nil, err
 	}
-	return s.start(addr, "https", &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, caPEM)
+	return start(addr, "https", s, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, caPEM)
 }
 
 // Start serves the shop over plain http, which a connector accepts on loopback.
 func (s *Shop) Start(addr string) (url string, stop func(), err error) {
-	url, _, stop, err = s.start(addr, "http", nil, nil)
+	url, _, stop, err = start(addr, "http", s, nil, nil)
 	return url, stop, err
 }
 
-func (s *Shop) start(addr, scheme string, c *tls.Config, caPEM []byte) (string, []byte, func(), error) {
+func start(addr, scheme string, h http.Handler, c *tls.Config, caPEM []byte) (string, []byte, func(), error) {
 	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", addr)
 	if err != nil {
 		return "", nil, nil, fmt.Errorf("wooshop: listening: %w", err)
@@ -43,7 +43,7 @@ func (s *Shop) start(addr, scheme string, c *tls.Config, caPEM []byte) (string, 
 	if c != nil {
 		l = tls.NewListener(l, c)
 	}
-	srv := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, ErrorLog: zap.NewStdLog(zap.NewNop())}
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ErrorLog: zap.NewStdLog(zap.NewNop())}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
