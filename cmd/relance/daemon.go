@@ -20,6 +20,7 @@ import (
 type daemon struct {
 	*app
 	clock   loop.Clock
+	reading *underway    // what run and the demo tell it; empty otherwise
 	speed   func() int64 // of the clock, for the page
 	wakes   map[int64]chan struct{}
 	metrics *web.Metrics
@@ -27,7 +28,7 @@ type daemon struct {
 
 func newDaemon(a *app, clock loop.Clock, speed func() int64) *daemon {
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	w := &daemon{app: a, clock: clock, speed: speed, wakes: map[int64]chan struct{}{}, metrics: web.NewMetrics(a.registry, versionOf())}
+	w := &daemon{app: a, clock: clock, speed: speed, reading: newUnderway(), wakes: map[int64]chan struct{}{}, metrics: web.NewMetrics(a.registry, versionOf())}
 	for _, s := range a.shops {
 		w.wakes[s.ID] = make(chan struct{}, 1)
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/relance/relance/internal/mirror"
 	"github.com/relance/relance/mailer"
 	"github.com/relance/relance/segments"
+	"github.com/relance/relance/sync/engine"
 )
 
 type demoCmd struct {
@@ -45,6 +46,7 @@ type demo struct {
 	shop    *wooshop.Shop
 	app     *app
 	say     *narrator
+	reading *underway
 	hooks   string // address of the webhook receiver
 	cleanup []func()
 	begun   time.Time
@@ -58,7 +60,7 @@ func (c *demoCmd) Run(d *deps) (err error) {
 	if c.Speed < 1 {
 		return usage("--speed is 1 or more")
 	}
-	m := &demo{cmd: c, d: d, clock: loop.NewFastClock(demoStart(), 1), begun: time.Now(), say: newNarrator(c, d)}
+	m := &demo{cmd: c, d: d, clock: loop.NewFastClock(demoStart(), 1), begun: time.Now(), say: newNarrator(c, d), reading: newUnderway()}
 	defer func() {
 		for _, undo := range slices.Backward(m.cleanup) {
 			undo()
@@ -70,7 +72,9 @@ func (c *demoCmd) Run(d *deps) (err error) {
 	}
 	ctx, stop := context.WithCancel(d.ctx)
 	ended := make(chan error, 1)
-	go func() { ended <- newDaemon(m.app, m.clock, m.clock.Speed).serve(ctx, public, admin) }()
+	w := newDaemon(m.app, m.clock, m.clock.Speed)
+	w.reading = m.reading
+	go func() { ended <- w.serve(ctx, public, admin) }()
 	err = m.play(ctx, ended)
 	stop()
 	if served := <-ended; err == nil {
@@ -161,9 +165,15 @@ func (m *demo) openApp(ctx context.Context, cfg *config.Config) error {
 		}
 	})
 	m.app, err = openApp(ctx, cfg, db, appOptions{
-		log: log, now: m.clock.Now, progress: m.say.backfill, freshness: m.paced(60), every: m.intervals(),
+		log: log, now: m.clock.Now, progress: m.progress, freshness: m.paced(60), every: m.intervals(),
 	})
 	return err
+}
+
+// progress tells the terminal and the page.
+func (m *demo) progress(p engine.Progress) {
+	m.say.backfill(p)
+	m.reading.update(p)
 }
 
 // paced is a span of business time that takes so many real seconds once time is quickened.

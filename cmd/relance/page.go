@@ -101,7 +101,7 @@ func (w *daemon) shopLines(ctx context.Context, now crm.Instant) ([]web.Shop, er
 	}
 	var out []web.Shop
 	for _, s := range shops {
-		line := web.Shop{Name: s.Name, Title: s.Title, Platform: s.Platform, Address: s.Address, Fault: s.Fault, BackfilledAt: s.BackfilledAt.Time()}
+		line := web.Shop{Name: s.Name, Title: s.Title, Platform: s.Platform, Address: s.Address, Fault: s.Fault, BackfilledAt: s.BackfilledAt.Time(), Progress: w.reading.of(s.Name)}
 		counts, err := w.mirror.Counts(ctx, s.ID)
 		if err != nil {
 			return nil, err

@@ -46,13 +46,16 @@ func (c *runCmd) Run(d *deps) error {
 	}
 	defer unlock()
 	clock := loop.RealClock{}
-	a, err := openApp(d.ctx, cfg, db, appOptions{log: log, now: clock.Now, transport: d.transport})
+	reading := newUnderway()
+	a, err := openApp(d.ctx, cfg, db, appOptions{log: log, now: clock.Now, transport: d.transport, progress: reading.update})
 	if err != nil {
 		return errors.Join(err, public.Close(), admin.Close())
 	}
 	log.Info("relance serves", zap.String("version", versionOf()), zap.Int("shops", len(a.shops)),
 		zap.Stringer("public", public.Addr()), zap.Stringer("admin", admin.Addr()))
-	err = newDaemon(a, clock, func() int64 { return 1 }).serve(d.ctx, public, admin)
+	w := newDaemon(a, clock, func() int64 { return 1 })
+	w.reading = reading
+	err = w.serve(d.ctx, public, admin)
 	log.Info("relance stopped", zap.Error(err))
 	return err
 }
