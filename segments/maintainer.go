@@ -238,7 +238,8 @@ func (b *batch) settle(now crm.Instant) ([]*settling, []before) {
 
 // commit writes what became of a batch; then, when given, adds to the transaction and is told which contacts were left out.
 func (m *Maintainer) commit(ctx context.Context, name string, b *batch, settled []*settling, was []before, now crm.Instant,
-	then func(tx *store.Tx, left map[int64]bool) error) (map[int64]bool, error) {
+	then func(tx *store.Tx, left map[int64]bool) error,
+) (map[int64]bool, error) {
 	var left map[int64]bool
 	var sizes map[string]int64
 	leases := b.leases()

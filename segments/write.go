@@ -50,9 +50,9 @@ func (r *rows) add(tx *store.Tx, s *setup, c *settling, was before, now crm.Inst
 			r.sizes[sl.segment] += int64(2*flag(c.in[i]) - 1)
 		}
 	}
-	switch {
-	case c.next == was.due:
-	case c.next == crm.Never:
+	switch c.next {
+	case was.due:
+	case crm.Never:
 		r.noDue = append(r.noDue, c.id)
 	default:
 		r.due = append(r.due, []any{c.id, lane, c.next})

@@ -14,12 +14,16 @@ type turner interface {
 func (b bought) turnOf(p *crm.Profile, t crm.Instant) (crm.Instant, reason) {
 	return b.turn(b.facts(p), t)
 }
+
 func (l lastPurchase) turnOf(p *crm.Profile, t crm.Instant) (crm.Instant, reason) {
 	return l.turn(p, t)
 }
-func (o openCart) turnOf(p *crm.Profile, t crm.Instant) (crm.Instant, reason)   { return o.turn(p, t) }
+
+func (o openCart) turnOf(p *crm.Profile, t crm.Instant) (crm.Instant, reason) { return o.turn(p, t) }
+
 func (r registered) turnOf(p *crm.Profile, t crm.Instant) (crm.Instant, reason) { return r.turn(p, t) }
-func (c consent) turnOf(p *crm.Profile, t crm.Instant) (crm.Instant, reason)    { return c.turn(p, t) }
+
+func (c consent) turnOf(p *crm.Profile, t crm.Instant) (crm.Instant, reason) { return c.turn(p, t) }
 
 // broken is a condition whose NextChange misses the instants with a reason that contains miss, and is late.
 type broken struct {

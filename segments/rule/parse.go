@@ -67,17 +67,17 @@ func parseLength(text string) (time.Duration, bool) {
 
 // words writes a span as people do: 60d, 1h30m.
 func words(d time.Duration) string {
-	out := ""
+	var out strings.Builder
 	for _, u := range []struct {
 		name string
 		size time.Duration
 	}{{"d", day}, {"h", time.Hour}, {"m", time.Minute}, {"s", time.Second}} {
-		if n := d / u.size; n > 0 {
-			out += fmt.Sprintf("%d%s", n, u.name)
-			d -= n * u.size
+		if n := int64(d / u.size); n > 0 {
+			fmt.Fprintf(&out, "%d%s", n, u.name)
+			d %= u.size
 		}
 	}
-	return out
+	return out.String()
 }
 
 // bound is a parsed Bound; currency is "" for a count.

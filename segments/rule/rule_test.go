@@ -83,6 +83,7 @@ func TestBounds(t *testing.T) {
 		"bought: {between: {from: 2026-10-01}, exactly: 2}":                     true,
 		"bought: {between: {from: 2026-10-01, before: 2026-10-03}, exactly: 1}": true,
 		"bought: {between: {before: 2026-10-01}}":                               false,
+
 		"country: FR":                false,
 		"country: [FR, BE]":          true,
 		"locale: fr":                 true,
@@ -214,6 +215,7 @@ func TestExplainSaysWhatIsWhatWillBeAndWhy(t *testing.T) {
 
 func TestNeeds(t *testing.T) {
 	for text, want := range map[string]crm.Needs{
+
 		"country: FR":                            {},
 		"bought: {}":                             {Orders: true},
 		"bought: {sku: a}":                       {Orders: true, Lines: true},
