@@ -28,6 +28,7 @@ type candidate struct {
 	template string
 	sender   Sender
 	profile  *crm.Profile // nil when the contact is gone
+	zone     *time.Location
 	cart     *crm.ProfileCart
 }
 
@@ -60,7 +61,7 @@ func (g *gating) checks() []func(*candidate) verdict {
 func (g *gating) decide(s *sendRow) (move, *handed) {
 	c := &candidate{sendRow: s, run: g.campaigns[s.Campaign], sender: g.e.o.Senders[s.AudienceID], profile: g.profiles[s.ContactID]}
 	if c.profile != nil {
-		c.cart = cartOf(c.profile, s.Occurrence)
+		c.cart, c.zone = cartOf(c.profile, s.Occurrence), g.e.zone(c.profile.Contact)
 	}
 	for _, check := range g.checks() {
 		v := check(c)
@@ -140,7 +141,7 @@ func (g *gating) eligible(c *candidate) verdict {
 		v := g.later(c, SegmentUnknown)
 		v.detail = redact(err)
 		return v
-	case !in || !g.members[member{c.ContactID, c.run.segment}]:
+	case !in || !g.members[c.run.segment][c.ContactID]:
 		return refuse(LeftSegment)
 	}
 	return verdict{}
@@ -223,7 +224,7 @@ func (g *gating) caps(c *candidate) verdict {
 }
 
 func (g *gating) quietHours(c *candidate) verdict {
-	if end := crm.At(c.run.quiet.end(g.now.Time(), c.profile.Contact.Location())); end > g.now {
+	if end := crm.At(c.run.quiet.end(g.now.Time(), c.zone)); end > g.now {
 		return verdict{to: Deferred, reason: Quiet, until: end}
 	}
 	return verdict{}

@@ -95,7 +95,7 @@ func (g *gating) data(c *candidate, locale string) Data {
 		Contact: ContactData{FirstName: contact.FirstName, LastName: contact.LastName, Email: contact.Email},
 		Shop:    ShopData{Title: orElse(shop.Title, shop.Name), URL: shop.Address},
 		Sender:  SenderData{Name: c.sender.FromName, PostalAddress: c.sender.PostalAddress},
-		Locale:  locale, Now: g.now.Time().In(contact.Location()),
+		Locale:  locale, Now: g.now.Time().In(c.zone),
 	}
 	if c.cart != nil {
 		d.Cart = &CartData{
@@ -105,7 +105,7 @@ func (g *gating) data(c *candidate, locale string) Data {
 	}
 	if o := lastSale(c.profile); o != nil {
 		d.LastOrder = &OrderData{
-			ID: o.ID, Total: formatMoney(o.Revenue(), o.Currency, locale), PlacedAt: o.PlacedAt.Time().In(contact.Location()),
+			ID: o.ID, Total: formatMoney(o.Revenue(), o.Currency, locale), PlacedAt: o.PlacedAt.Time().In(c.zone),
 			Lines: linesData(o.Lines, o.Currency, locale),
 		}
 	}

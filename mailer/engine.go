@@ -43,10 +43,11 @@ type Engine struct {
 	o      EngineOptions
 
 	defs      map[string]cachedDef
-	ring      int       // lane at which the next batch of sends begins, so that no lane starves
-	unsettled []handed  // answers of the provider whose transaction failed: written at the next step
-	breakers  breakers  // per audience
-	gaugesAt  time.Time // real time of the last count of rows
+	zones     map[string]*time.Location // by name: each is a file to be read
+	ring      int                       // lane at which the next batch of sends begins, so that no lane starves
+	unsettled []handed                  // answers of the provider whose transaction failed: written at the next step
+	breakers  breakers                  // per audience
+	gaugesAt  time.Time                 // real time of the last count of rows
 	status    status
 }
 
@@ -82,7 +83,7 @@ func NewEngine(m *mirror.Mirror, l *store.Leases, o EngineOptions) *Engine {
 		o.Metrics = NewMetrics(nil)
 	}
 	o.PublicURL = strings.TrimSuffix(o.PublicURL, "/")
-	return &Engine{mirror: m, db: m.DB(), leases: l, o: o, defs: map[string]cachedDef{}, breakers: breakers{}}
+	return &Engine{mirror: m, db: m.DB(), leases: l, o: o, defs: map[string]cachedDef{}, zones: map[string]*time.Location{}, breakers: breakers{}}
 }
 
 // pass is what one Step knows: it is read at the step's beginning and thrown away at its end.
@@ -182,6 +183,16 @@ func (e *Engine) def(ctx context.Context, row campaignRow) (*campaign, error) {
 	}
 	e.defs[row.Campaign] = cachedDef{generation: row.Generation, campaign: c}
 	return c, nil
+}
+
+// zone is where a contact lives.
+func (e *Engine) zone(c crm.Contact) *time.Location {
+	loc, ok := e.zones[c.Zone]
+	if !ok {
+		loc = c.Location()
+		e.zones[c.Zone] = loc
+	}
+	return loc
 }
 
 // armLate arms the shops of an armed campaign whose backfill ended after the campaign was armed.

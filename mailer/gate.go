@@ -165,20 +165,20 @@ type gating struct {
 	rows       []sendRow
 	profiles   map[int64]*crm.Profile
 	suppressed map[int64]map[string]bool
-	members    map[member]bool
-	earlier    map[int64][]crm.Instant // marketing mails of a contact, oldest first
-	heldOut    map[member]bool         // already in holdouts, by campaign
-	wants      map[int64]bool          // shops to be read
+	members    map[string]map[int64]bool // by segment, of those asked about
+	earlier    map[int64][]crm.Instant   // marketing mails of a contact, oldest first
+	heldOut    map[member]bool           // already in holdouts, by campaign
+	wants      map[int64]bool            // shops to be read
 	newHoldout []member
 }
 
 type member struct {
 	contact int64
-	name    string // of a segment or a campaign
+	name    string // of a campaign
 }
 
 func (e *Engine) load(ctx context.Context, tx *store.Tx, p *pass, due []sendRow) (*gating, error) {
-	g := &gating{pass: p, e: e, tx: tx, wall: e.o.Wall(), members: map[member]bool{}, earlier: map[int64][]crm.Instant{}, heldOut: map[member]bool{}, wants: map[int64]bool{}}
+	g := &gating{pass: p, e: e, tx: tx, wall: e.o.Wall(), members: map[string]map[int64]bool{}, earlier: map[int64][]crm.Instant{}, heldOut: map[member]bool{}, wants: map[int64]bool{}}
 	ids := make([]int64, len(due))
 	for i, s := range due {
 		ids[i] = s.ID
@@ -214,21 +214,20 @@ func (e *Engine) load(ctx context.Context, tx *store.Tx, p *pass, due []sendRow)
 	return g, g.loadHoldouts(ctx, list)
 }
 
+// loadMembers asks once per segment, with the contacts of its campaigns' mails.
 func (g *gating) loadMembers(ctx context.Context) error {
+	asked := map[string][]int64{}
 	for _, s := range g.rows {
-		r, ok := g.campaigns[s.Campaign]
-		if !ok {
-			continue
+		if r, ok := g.campaigns[s.Campaign]; ok {
+			asked[r.segment] = append(asked[r.segment], s.ContactID)
 		}
-		key := member{s.ContactID, r.segment}
-		if _, asked := g.members[key]; asked {
-			continue
-		}
-		in, err := segments.IsMember(ctx, g.tx, s.ContactID, r.segment)
+	}
+	for segment, contacts := range asked {
+		in, err := segments.MembersAmong(ctx, g.tx, contacts, segment)
 		if err != nil {
-			return fmt.Errorf("reading memberships: %w", err)
+			return err
 		}
-		g.members[key] = in
+		g.members[segment] = in
 	}
 	return nil
 }

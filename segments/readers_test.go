@@ -3,6 +3,7 @@ package segments_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -54,6 +55,12 @@ func TestTheFeedGivesEachChangeUntilItIsConsumed(t *testing.T) {
 		}
 		if is, err = segments.IsMember(t.Context(), w.db.Read(), ids[0], "strangers"); err != nil || is {
 			t.Fatal(is, err)
+		}
+		for segment, want := range map[string][]int64{"buyers": ids, "strangers": nil, "nothing": nil} {
+			among, err := segments.MembersAmong(t.Context(), w.db.Read(), append([]int64{7, ids[0]}, ids...), segment)
+			if err != nil || !slices.Equal(slices.Sorted(maps.Keys(among)), slices.Sorted(slices.Values(want))) {
+				t.Fatal(segment, among, err)
+			}
 		}
 	})
 }
