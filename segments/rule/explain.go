@@ -71,7 +71,10 @@ func (b bought) explain(p *crm.Profile, t crm.Instant) Explanation {
 	n := b.sum(fs, t)
 	at, why := b.turn(fs, t)
 	value := fmt.Sprintf("%d %s", n, b.of)
-	if b.of == ofAmount {
+	switch {
+	case n == 1 && b.of == ofOrders:
+		value = "1 order"
+	case b.of == ofAmount:
 		value = bound{n: n, currency: b.currency}.String()
 	}
 	return leaf(b.String(), b.holds(n), value, at, why)

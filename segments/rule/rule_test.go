@@ -205,7 +205,7 @@ func TestExplainSaysWhatIsWhatWillBeAndWhy(t *testing.T) {
 		Of: []rule.Explanation{
 			{Condition: "last purchase older than 60d", Value: "bought at 2026-09-01 10:00:00 UTC", NextChange: flip, Why: why},
 			{Condition: "consent granted for marketing by email", Match: true, Value: "granted"},
-			{Condition: "not", Match: true, Of: []rule.Explanation{{Condition: "bought at least 2 orders within 90d", Value: "1 orders"}}},
+			{Condition: "not", Match: true, Of: []rule.Explanation{{Condition: "bought at least 2 orders within 90d", Value: "1 order"}}},
 		},
 	}
 	if d := cmp.Diff(want, seg.Explain(p, instant("2026-09-02T00:00:00Z"))); d != "" {
@@ -215,7 +215,6 @@ func TestExplainSaysWhatIsWhatWillBeAndWhy(t *testing.T) {
 
 func TestNeeds(t *testing.T) {
 	for text, want := range map[string]crm.Needs{
-
 		"country: FR":                            {},
 		"bought: {}":                             {Orders: true},
 		"bought: {sku: a}":                       {Orders: true, Lines: true},
