@@ -184,6 +184,7 @@ func (s *sources) parse(f *files) *variant {
 	if !ok || !s.fields(v) {
 		return nil
 	}
+	v.watchLoops()
 	return v
 }
 

@@ -31,7 +31,11 @@ type variant struct {
 	subject *texttemplate.Template
 	html    *htmltemplate.Template
 	txt     *texttemplate.Template // nil: derived from the html
+	size    sizes
 }
+
+// sizes are those of a variant's parts in bytes when it was tried: buffers begin with them.
+type sizes struct{ subject, html, txt int }
 
 // limits bound one filling-in.
 type limits struct {
@@ -124,22 +128,24 @@ func (s *Set) Render(template, locale string, d mailer.Data) (mailer.Rendered, e
 func (v *variant) fill(d mailer.Data, w *sink) (mailer.Rendered, error) {
 	d.Locale = v.locale
 	out := mailer.Rendered{Locale: v.locale}
-	err := w.part(func() error { return v.subject.Execute(w, d) }, &out.Subject)
+	subject, err := w.part(v.size.subject, func() error { return v.subject.Execute(w, d) })
 	if err != nil {
 		return out, err
 	}
-	out.Subject = oneLine(out.Subject)
-	if err := w.part(func() error { return v.html.Execute(w, d) }, &out.HTML); err != nil {
+	out.Subject = oneLine(subject)
+	html, err := w.part(v.size.html, func() error { return v.html.Execute(w, d) })
+	if err != nil {
 		return out, err
 	}
-	out.HTML = strings.TrimSpace(out.HTML) + "\n"
+	out.HTML = trim(html)
 	if v.txt == nil {
 		out.Text = fromHTML(out.HTML)
 		return out, nil
 	}
-	if err := w.part(func() error { return v.txt.Execute(w, d) }, &out.Text); err != nil {
+	text, err := w.part(v.size.txt, func() error { return v.txt.Execute(w, d) })
+	if err != nil {
 		return out, err
 	}
-	out.Text = tidy(out.Text)
+	out.Text = tidy(text)
 	return out, nil
 }

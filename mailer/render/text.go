@@ -27,6 +27,16 @@ func oneLine(s string) string {
 	return s
 }
 
+// trim takes the white space around a page away but for one line break; a copy is made only if there is none.
+func trim(s string) string {
+	s = strings.TrimLeftFunc(s, unicode.IsSpace)
+	end := len(strings.TrimRightFunc(s, unicode.IsSpace))
+	if strings.HasPrefix(s[end:], "\n") {
+		return s[:end+1]
+	}
+	return s[:end] + "\n"
+}
+
 // fromHTML derives the text part of a template that has none.
 func fromHTML(html string) string {
 	// html2text breaks lines at p, br, li and headings only; mails are made of tables.

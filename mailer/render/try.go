@@ -24,10 +24,11 @@ func (s *sources) try(l limits, f *files, v *variant) bool {
 				s.failed(f.base, err, t.name)
 			}
 			if errors.Is(err, errTime) {
-				break // its goroutine may still be running: no more of them
+				break // the others would take as long
 			}
 			continue
 		}
+		v.size = sizes{max(v.size.subject, len(r.Subject)), max(v.size.html, len(r.HTML)), max(v.size.txt, len(r.Text))}
 		for _, part := range [...]struct{ ext, text string }{{"subject", r.Subject}, {"html", r.HTML}, {"txt", r.Text}} {
 			if strings.TrimSpace(part.text) == "" && once(part.ext) {
 				s.problem(f.base+"."+part.ext, "it is empty with "+t.name,
