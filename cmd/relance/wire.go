@@ -55,6 +55,7 @@ type shopUnit struct {
 type appOptions struct {
 	log       *zap.Logger
 	now       func() time.Time         // business time
+	wall      func() time.Time         // real time; nil = the machine's
 	transport http.RoundTripper        // to shops and providers; nil = the machine's network
 	progress  func(engine.Progress)    // may be nil
 	freshness time.Duration            // mailer.EngineOptions.Freshness; 0 = its own
@@ -103,11 +104,11 @@ func openApp(ctx context.Context, cfg *config.Config, db *store.DB, o appOptions
 		return nil, err
 	}
 	a.maintainer = segments.NewMaintainer(a.mirror, a.leases, a.segments, segments.Options{
-		Log: o.log.Named("segments"), Metrics: segments.NewMetrics(a.registry),
+		Log: o.log.Named("segments"), Metrics: segments.NewMetrics(a.registry), Wall: o.wall,
 	})
 	a.mailer = mailer.NewEngine(a.mirror, a.leases, mailer.EngineOptions{
 		Renderer: cfg.Templates, Senders: senders, PublicURL: cfg.PublicURL, Keys: a.keys, Freshness: o.freshness,
-		Evaluate: evaluator(a.segments), Metrics: mailer.NewMetrics(a.registry), Log: o.log.Named("mailer"),
+		Evaluate: evaluator(a.segments), Metrics: mailer.NewMetrics(a.registry), Log: o.log.Named("mailer"), Wall: o.wall,
 	})
 	return a, nil
 }
@@ -166,7 +167,7 @@ func (a *app) openShops(ctx context.Context, o appOptions) error {
 		}
 		a.shops = append(a.shops, shopUnit{Shop: shop, source: source, engine: engine.New(engine.Options{
 			Mirror: a.mirror, Leases: a.leases, Shop: shop, Source: source, Log: o.log.Named("sync"),
-			Metrics: metrics, Progress: o.progress, Now: o.now,
+			Metrics: metrics, Progress: o.progress, Now: o.now, Wall: o.wall,
 		})})
 	}
 	return nil
