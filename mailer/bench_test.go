@@ -60,7 +60,7 @@ func (s *sink) Send(ctx context.Context, m mailer.Mail) (string, error) {
 
 // BenchmarkSends compares mails through gate and ledger with a bare loop of the same POSTs, same number at once.
 func BenchmarkSends(b *testing.B) {
-	const mails, parallel = 4000, 128
+	const mails, parallel = 20000, 256
 	for _, engine := range []store.Dialect{store.SQLite, store.MySQL} {
 		b.Run(string(engine), func(b *testing.B) {
 			for range b.N {

@@ -3,6 +3,7 @@ package mailer
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,6 +31,9 @@ type candidate struct {
 	profile  *crm.Profile // nil when the contact is gone
 	zone     *time.Location
 	cart     *crm.ProfileCart
+
+	mail       Mail  // once it has passed
+	unrendered error // why there is none
 }
 
 // verdict of one check; the zero verdict lets the send pass to the next check.
@@ -57,36 +61,63 @@ func (g *gating) checks() []func(*candidate) verdict {
 	}
 }
 
-// decide is the gate for one send: what becomes of it, and the mail to hand over if it passes.
-func (g *gating) decide(s *sendRow) (move, *handed) {
+// decide gives what becomes of each send of the batch, and the mails to hand over.
+func (g *gating) decide() (moves []move, hands []handed) {
+	var passed []*candidate
+	for i := range g.rows {
+		c := g.candidate(&g.rows[i])
+		if m, stopped := g.check(c); stopped {
+			moves = append(moves, m)
+			continue
+		}
+		if c.Kind == KindMarketing {
+			g.earlier[c.ContactID] = append(g.earlier[c.ContactID], g.now)
+		}
+		passed = append(passed, c)
+	}
+	g.fillIn(passed)
+	before := g.wall.Add(handWindow)
+	unmailed := map[int64]bool{}
+	for _, c := range passed {
+		if c.unrendered != nil {
+			unmailed[c.ContactID] = true
+			moves = append(moves, move{row: c.sendRow, to: Refused, reason: Unrendered, detail: redact(c.unrendered)})
+			continue
+		}
+		h := handed{row: *c.sendRow, mail: c.mail, provider: c.sender.Provider, before: before}
+		h.row.HandBefore = before.UnixMilli()
+		hands = append(hands, h)
+		moves = append(moves, move{row: c.sendRow, to: Handing, provider: clip(c.sender.Provider.Name(), 32), subject: c.mail.Subject, handBefore: before.UnixMilli()})
+	}
+	// Whoever is capped by a mail that came to nothing is looked at again.
+	moves = slices.DeleteFunc(moves, func(m move) bool { return m.reason == Capped && unmailed[m.row.ContactID] })
+	return moves, hands
+}
+
+func (g *gating) candidate(s *sendRow) *candidate {
 	c := &candidate{sendRow: s, run: g.campaigns[s.Campaign], sender: g.e.o.Senders[s.AudienceID], profile: g.profiles[s.ContactID]}
 	if c.profile != nil {
 		c.cart, c.zone = cartOf(c.profile, s.Occurrence), g.e.zone(c.profile.Contact)
 	}
+	return c
+}
+
+// check is the gate for one send: what becomes of it if it is stopped.
+func (g *gating) check(c *candidate) (move, bool) {
 	for _, check := range g.checks() {
 		v := check(c)
 		if v.to == "" {
 			continue
 		}
-		if v.to == Deferred && g.now >= s.NotAfter { // waiting has an end
+		if v.to == Deferred && g.now >= c.NotAfter { // waiting has an end
 			v = verdict{to: Refused, reason: Stale, detail: "until then: " + v.reason.Sentence()}
-			if !g.freshEnough(s.ShopID) && c.run.state != CampaignPaused {
+			if !g.freshEnough(c.ShopID) && c.run.state != CampaignPaused {
 				v.reason = ShopUnreachable
 			}
 		}
-		return move{row: s, to: v.to, reason: v.reason, detail: v.detail, until: min(v.until, s.NotAfter)}, nil
+		return move{row: c.sendRow, to: v.to, reason: v.reason, detail: v.detail, until: min(v.until, c.NotAfter)}, true
 	}
-	mail, err := g.mail(c)
-	if err != nil {
-		return move{row: s, to: Refused, reason: Unrendered, detail: redact(err)}, nil
-	}
-	if s.Kind == KindMarketing {
-		g.earlier[s.ContactID] = append(g.earlier[s.ContactID], g.now)
-	}
-	before := g.wall.Add(handWindow)
-	h := &handed{row: *s, mail: mail, provider: c.sender.Provider, before: before}
-	h.row.HandBefore = before.UnixMilli()
-	return move{row: s, to: Handing, provider: clip(c.sender.Provider.Name(), 32), subject: mail.Subject, handBefore: before.UnixMilli()}, h
+	return move{}, false
 }
 
 // set checks what must be there before anything can be sent at all.

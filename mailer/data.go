@@ -2,9 +2,11 @@ package mailer
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/relance/relance/internal/crm"
 )
@@ -46,6 +48,20 @@ func lastSale(p *crm.Profile) *crm.ProfileOrder {
 		}
 	}
 	return nil
+}
+
+// fillIn makes the mails of those that have passed, on all processors.
+func (g *gating) fillIn(passed []*candidate) {
+	var wg sync.WaitGroup
+	workers := min(runtime.GOMAXPROCS(0), len(passed))
+	for w := range workers {
+		wg.Go(func() {
+			for i := w; i < len(passed); i += workers {
+				passed[i].mail, passed[i].unrendered = g.mail(passed[i])
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // mail fills in the template and addresses the result. Its errors are the template's.

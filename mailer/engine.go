@@ -24,7 +24,7 @@ type EngineOptions struct {
 	Keys      Keys
 	// Freshness is how old the read of a shop may be that a mail relies on, in business time; 0 = 60 s.
 	Freshness time.Duration
-	// Parallel bounds the mails under way at once; 0 = 64.
+	// Parallel bounds the mails under way at once; 0 = 256.
 	Parallel int
 	// SendingAllowed, when set, is asked at every step; an error keeps every mail back (a copied database).
 	SendingAllowed func() error
@@ -58,7 +58,7 @@ type cachedDef struct {
 
 const (
 	standardFreshness = time.Minute
-	standardParallel  = 64
+	standardParallel  = 256
 	// handWindow is how long a mail may take from its commit as handing to the last byte of the answer. It is
 	// shorter than 30 s and than any lease: whoever takes over a lane finds every handing row decided.
 	handWindow = 20 * time.Second

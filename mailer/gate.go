@@ -16,6 +16,9 @@ import (
 // roundsPerStep bounds a step: this many batches, then the other phases have their turn.
 const roundsPerStep = 16
 
+// batchesAhead is how many batches are looked for at once.
+const batchesAhead = 8
+
 // send lets due sends through the gate and hands over those that pass, in two batches that take turns: while one is
 // on its way to the provider, a transaction settles the answers of the one before and decides on the next.
 func (e *Engine) send(ctx context.Context, p *pass) (worked bool, err error) {
@@ -24,11 +27,15 @@ func (e *Engine) send(ctx context.Context, p *pass) (worked bool, err error) {
 	}
 	var flying *flight
 	var answered []handed
+	var ahead []sendRow
 	for range roundsPerStep {
-		rows, err := e.dueSends(ctx, p, flying)
-		if err != nil || len(rows) == 0 {
-			return worked, errors.Join(err, e.settle(ctx, p, append(answered, flying.land()...)))
+		if len(ahead) == 0 || len(e.breakers) > 0 {
+			if ahead, err = e.dueSends(ctx, p, flying); err != nil || len(ahead) == 0 {
+				return worked, errors.Join(err, e.settle(ctx, p, append(answered, flying.land()...)))
+			}
 		}
+		rows := ahead[:min(len(ahead), e.batch())]
+		ahead = ahead[len(rows):]
 		hands, err := e.gate(ctx, p, answered, rows)
 		if err != nil {
 			left := slices.Concat(answered, hands, flying.land())
@@ -48,23 +55,31 @@ func (e *Engine) send(ctx context.Context, p *pass) (worked bool, err error) {
 // batch is how many mails one decision is about: two batches are under way at once.
 func (e *Engine) batch() int { return max(1, e.o.Parallel/2) }
 
+// dueSends finds the next batches: where they are and what they need, no more. The gate reads each whole. While a
+// provider fails it is one batch, since the answers to that decide what comes next.
 func (e *Engine) dueSends(ctx context.Context, p *pass, flying *flight) ([]sendRow, error) {
 	wall := e.o.Wall()
-	query := "SELECT " + sendCols + " FROM sends WHERE lane IN (?) AND state IN ('ready','deferred') AND until_at<=? AND retry_at<=?"
+	// MariaDB would read the ledger from its beginning, until it has met enough of them. SQLite takes the hint for a comment.
+	query := `SELECT id, lane, audience_id, shop_id FROM sends /*! FORCE INDEX (sends_lane_state_until_at) */
+ WHERE lane IN (?) AND state IN ('ready','deferred') AND until_at<=? AND retry_at<=?`
 	args := []any{nil, p.now, wall.UnixMilli()}
 	if shut := e.breakers.shut(wall, flying); len(shut) > 0 {
 		query += " AND audience_id NOT IN (?)"
 		args = append(args, shut)
 	}
 	query += " LIMIT ?"
+	limit := e.batch()
+	if len(e.breakers) == 0 {
+		limit *= batchesAhead
+	}
 	var rows []sendRow
 	for _, lanes := range rotated(p.lanes, e.ring) {
-		if len(lanes) == 0 || len(rows) == e.batch() {
+		if len(lanes) == 0 || len(rows) == limit {
 			continue
 		}
 		args[0] = lanes
 		var some []sendRow
-		if err := selectIn(ctx, e.db.Read(), &some, query, append(slices.Clone(args), e.batch()-len(rows))...); err != nil {
+		if err := selectIn(ctx, e.db.Read(), &some, query, append(slices.Clone(args), limit-len(rows))...); err != nil {
 			return nil, fmt.Errorf("reading due sends: %w", err)
 		}
 		rows = append(rows, some...)
@@ -103,13 +118,9 @@ func (e *Engine) gate(ctx context.Context, p *pass, answered []handed, due []sen
 		if err != nil {
 			return err
 		}
-		for i := range g.rows {
-			m, h := g.decide(&g.rows[i])
-			moves = append(moves, m)
-			if h != nil {
-				hands = append(hands, *h)
-			}
-		}
+		var decided []move
+		decided, hands = g.decide()
+		moves = append(moves, decided...)
 		if err := g.writeWishes(ctx, tx); err != nil {
 			return err
 		}

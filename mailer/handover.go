@@ -146,22 +146,26 @@ func (e *Engine) settleMoves(ctx context.Context, tx *store.Tx, answered []hande
 	for i, h := range answered {
 		ids[i] = h.row.ID
 	}
-	var rows []sendRow
-	if err := selectIn(ctx, tx, &rows, "SELECT "+sendCols+" FROM sends WHERE id IN (?) AND state='handing'", ids); err != nil {
+	var rows []struct {
+		ID         int64
+		HandBefore int64 `db:"hand_before"`
+		Moves      int64
+	}
+	if err := selectIn(ctx, tx, &rows, "SELECT id, hand_before, moves FROM sends WHERE id IN (?) AND state='handing'", ids); err != nil {
 		return nil, fmt.Errorf("reading what was handed over: %w", err)
 	}
-	byID := map[int64]*sendRow{}
-	for i := range rows {
-		byID[rows[i].ID] = &rows[i]
+	before, logged := map[int64]int64{}, map[int64]int64{}
+	for _, r := range rows {
+		before[r.ID], logged[r.ID] = r.HandBefore, r.Moves
 	}
 	var moves []move
 	for i := range answered {
 		h := &answered[i]
-		row := byID[h.row.ID]
-		if row == nil || row.HandBefore != h.row.HandBefore {
+		if before[h.row.ID] != h.row.HandBefore {
 			continue
 		}
-		a := h.answer
+		row, a := new(h.row), h.answer
+		row.State, row.Reason, row.Moves = Handing, NoReason, logged[row.ID]
 		moves = append(moves, move{
 			row: row, to: a.to, reason: a.reason, detail: a.detail, messageID: a.messageID, retryAt: a.retryAt, attempt: a.attempt,
 			until: min(row.DueAt, row.NotAfter),

@@ -86,7 +86,7 @@ type Rendered struct {
 }
 
 // Renderer fills in templates. It is made at load, when every template is parsed and tried on sample and on empty
-// data, so that Render cannot fail for a missing value.
+// data, so that Render cannot fail for a missing value. Safe for concurrent use.
 type Renderer interface {
 	// Locale picks the template's locale for a contact's ("fr-BE" → "fr" → the template's default).
 	Locale(template, contactLocale string) string

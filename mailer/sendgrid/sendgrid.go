@@ -108,7 +108,7 @@ func newTransport() *http.Transport {
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
 		TLSHandshakeTimeout:    5 * time.Second,
-		MaxIdleConnsPerHost:    64,
+		MaxIdleConnsPerHost:    256, // as many as the mailer has mails under way: a connection costs more than a mail
 		IdleConnTimeout:        15 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
 	}
