@@ -145,10 +145,10 @@ func (d Dialect) classify(name string, err error) error {
 	case d == SQLite && sqliteCode(err) == sqlite3.SQLITE_FULL,
 		d == MySQL && mysqlNumber(err) == 1021, d == MySQL && mysqlNumber(err) == 1114:
 		hint, class = "The disk or the database is full: make room; nothing was lost, Relance goes on by itself", fault.Operator
-	case d == SQLite && d.transient(err):
-		hint = "Another program holds the database file locked: close it; Relance tries again"
+	case d == SQLite && d.transient(err) && hintOf(err) != "":
+		hint = hintOf(err) + "; Relance tries again"
 	case d == SQLite && (sqliteCode(err) == sqlite3.SQLITE_CORRUPT || sqliteCode(err) == sqlite3.SQLITE_NOTADB):
-		hint, class = "The file is no intact SQLite database: restore a backup", fault.Operator
+		hint, class = hintOf(err), fault.Operator
 	case d == SQLite && (sqliteCode(err) == sqlite3.SQLITE_READONLY || sqliteCode(err) == sqlite3.SQLITE_CANTOPEN):
 		hint, class = "The database file or its folder cannot be written: check owner and rights", fault.Operator
 	case errors.Is(err, driver.ErrBadConn), errors.Is(err, sql.ErrConnDone):
@@ -160,6 +160,17 @@ func (d Dialect) classify(name string, err error) error {
 		return err
 	}
 	return &fault.Error{Class: class, Op: "writing to the database (" + name + ")", Err: err, Hint: hint}
+}
+
+// hintOf says what to do about a SQLite file that cannot be used as it is; "" when there is nothing particular.
+func hintOf(err error) string {
+	switch sqliteCode(err) {
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
+		return "Another program holds the database file locked: close it"
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+		return "The file is no intact SQLite database: restore a backup"
+	}
+	return ""
 }
 
 func hasNumber(err error) bool { return sqliteCode(err) != 0 || mysqlNumber(err) != 0 }

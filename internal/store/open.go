@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -27,8 +28,11 @@ func (db *DB) openSQLite(ctx context.Context, path string, maxPages int) error {
 	if path == "" || strings.Contains(path, ":memory:") {
 		return openFault("opening the SQLite file", errors.New("no file name"), "Write database: \"sqlite:relance.db\"")
 	}
-	if _, err := os.Stat(filepath.Dir(path)); err != nil {
+	switch folder, err := os.Stat(filepath.Dir(path)); {
+	case err != nil:
 		return openFault("opening the SQLite file", err, "Create the folder first")
+	case !folder.IsDir():
+		return openFault("opening the SQLite file", errors.New(filepath.Dir(path)+" is not a folder"), "Name a file in a folder")
 	}
 	pragmas := "&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=busy_timeout(5000)&_pragma=foreign_keys(OFF)&_pragma=temp_store(MEMORY)"
 	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?_txlock=immediate" + pragmas
@@ -42,7 +46,7 @@ func (db *DB) openSQLite(ctx context.Context, path string, maxPages int) error {
 	}
 	db.readers.SetMaxOpenConns(readerPool)
 	if err := db.writers.PingContext(ctx); err != nil {
-		return openFault("opening the SQLite file", err, "Check that the path is a writable file on a local disk")
+		return openFault("opening the SQLite file", err, cmp.Or(hintOf(err), "Check that the path is a writable file on a local disk"))
 	}
 	if maxPages > 0 {
 		if _, err := db.writers.ExecContext(ctx, fmt.Sprintf("PRAGMA max_page_count=%d", maxPages)); err != nil {
