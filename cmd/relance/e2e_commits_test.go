@@ -240,9 +240,7 @@ func (w *mortal) kept() {
 func (w *mortal) ask(what string, fn func() error) {
 	w.t.Helper()
 	for {
-		if w.plug.pulled() {
-			w.rise()
-		}
+		w.died()
 		err := fn()
 		if !w.plug.pulled() {
 			if err != nil {
@@ -253,26 +251,13 @@ func (w *mortal) ask(what string, fn func() error) {
 	}
 }
 
-// settle steps until nothing is left to do, with a new process whenever one has died.
-func (w *mortal) settle() {
-	w.t.Helper()
-	for range 2000 {
-		if w.plug.pulled() {
-			w.rise()
-		}
-		worked, err := w.step()
-		switch {
-		case w.plug.pulled() || worked && err == nil:
-		case err != nil:
-			w.t.Fatal(err)
-		case w.quiet():
-			return
-		default:
-			w.move(5 * time.Second)
-		}
+// died replaces a process that died.
+func (w *mortal) died() bool {
+	if !w.plug.pulled() {
+		return false
 	}
-	w.t.Fatalf("it never settles: streams %v, sends %v, hints %v", w.rows("SELECT stream, attempts, error FROM streams WHERE attempts>0 OR backfilled_at=0"),
-		w.rows("SELECT state, reason FROM sends"), w.rows("SELECT kind, id, error FROM hints"))
+	w.rise()
+	return true
 }
 
 // shopDoes is what happens in the shop, with or without us.
@@ -305,7 +290,7 @@ func begin(t *testing.T, engine store.Dialect, p *plug) *mortal {
 		dsn = servers.DSN(t, engine)
 	}
 	w := &mortal{world: newWorld(t, dsn), plug: p}
-	w.fault = p.commit
+	w.fault, w.world.died = p.commit, w.died
 	w.rise()
 	w.ask("arming", func() error {
 		_, err := mailer.Arm(t.Context(), w.d.mirror, "abandoned_cart", w.instant())
@@ -348,7 +333,8 @@ func goOn(t *testing.T, b *backfilled, p *plug) *mortal {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.fault, p.seen, p.died = p.commit, maps.Clone(b.seen), map[string]bool{}
+	w.fault, w.world.died = p.commit, w.died
+	p.seen, p.died = maps.Clone(b.seen), map[string]bool{}
 	w.move(b.now.Sub(w.clock.Now()))
 	w.rise()
 	return w

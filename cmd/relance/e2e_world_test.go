@@ -58,12 +58,24 @@ type world struct {
 	fault  func(name, when string) error    // of every database that is opened
 	answer func(*http.Request) (status int) // when not 0, the shop's answer is this refusal instead
 
+	maxPages int         // bounds a SQLite file; 0 does not
+	died     func() bool // replaces a process that died; nil when none does
+
 	d      *daemon // the process; nil when there is none
 	public web.PublicOptions
 	rises  int // how many processes there were
 	people []person
 	acked  []string // ids of the orders whose webhook was acknowledged
 }
+
+const worldShop = `platform: woocommerce
+woocommerce:
+  url: http://127.0.0.1:1
+  key: ` + wooshop.DefaultKey + `
+  secret: ` + wooshop.DefaultSecret + `
+  webhook_secret: ` + wooshop.DefaultWebhookSecret + `
+  consent: {customer: newsletter_optin, order: newsletter_optin}
+`
 
 const worldSegments = `cart_left:
   match:
@@ -110,14 +122,7 @@ audiences:
     provider: outbox
     outbox: {dir: outbox}
 `, dsn))
-	w.write("shops/boutique.yaml", fmt.Sprintf(`platform: woocommerce
-woocommerce:
-  url: http://127.0.0.1:1
-  key: %s
-  secret: %s
-  webhook_secret: %s
-  consent: {customer: newsletter_optin, order: newsletter_optin}
-`, wooshop.DefaultKey, wooshop.DefaultSecret, wooshop.DefaultWebhookSecret))
+	w.write("shops/boutique.yaml", worldShop)
 	w.write("segments/segments.yaml", worldSegments)
 	w.write("campaigns/campaigns.yaml", worldCampaigns)
 	t.Cleanup(w.close)
@@ -157,7 +162,7 @@ func (w *world) open() (err error) {
 	if w.cfg, err = config.Load(w.dir, func(string) (string, bool) { return "", false }); err != nil {
 		w.t.Fatal(err)
 	}
-	db, err := store.Open(w.t.Context(), store.Options{DSN: w.cfg.Database, Fault: w.fault})
+	db, err := store.Open(w.t.Context(), store.Options{DSN: w.cfg.Database, Fault: w.fault, MaxPages: w.maxPages})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -242,6 +247,26 @@ func (w *world) quiet() bool {
 	return settled
 }
 
+// settle steps until nothing is left to do, letting a few seconds pass whenever something is waited for.
+func (w *world) settle() {
+	w.t.Helper()
+	for range 2000 {
+		worked, err := w.step()
+		switch {
+		case w.died != nil && w.died():
+		case err != nil:
+			w.t.Fatal(err)
+		case worked:
+		case w.quiet():
+			return
+		default:
+			w.move(5 * time.Second)
+		}
+	}
+	w.t.Fatalf("it never settles: streams %v, sends %v, hints %v", w.rows("SELECT stream, attempts, error FROM streams WHERE attempts>0 OR backfilled_at=0"),
+		w.rows("SELECT state, reason FROM sends"), w.rows("SELECT kind, id, error FROM hints"))
+}
+
 func (w *world) number(query string, args ...any) (n int) {
 	w.t.Helper()
 	if err := w.d.db.Read().GetContext(w.t.Context(), &n, query, args...); err != nil {
@@ -257,7 +282,7 @@ func (w *world) rows(query string) (all []string) {
 	if err != nil {
 		w.t.Fatalf("%s: %v", query, err)
 	}
-	defer rows.Close() //nolint:errcheck // only read
+	defer rows.Close()
 	for rows.Next() {
 		cells, err := rows.SliceScan()
 		if err != nil {

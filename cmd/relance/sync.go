@@ -159,8 +159,8 @@ func (a *app) catchUp(ctx context.Context, s shopUnit, now func() time.Time) err
 		if err != nil {
 			return false, err
 		}
-		if stored.Fault != "" && fault.Class(stored.FaultClass) == fault.Operator {
-			return false, &fault.Error{Class: fault.Operator, Op: "reading shop " + s.Name, Err: errors.New(stored.Fault)}
+		if stored.Fault != "" { // what passes quickly is not shown as a fault
+			return false, unreadable(s.Name, stored)
 		}
 		return s.engine.CaughtUp(ctx)
 	})
@@ -168,6 +168,14 @@ func (a *app) catchUp(ctx context.Context, s shopUnit, now func() time.Time) err
 		return fmt.Errorf("syncing shop %s: %w", s.Name, err)
 	}
 	return err
+}
+
+func unreadable(name string, s mirror.Shop) error {
+	f := &fault.Error{Class: fault.Class(s.FaultClass), Op: "reading shop " + name, Err: errors.New(s.Fault)}
+	if f.Class != fault.Operator { // else the text says what to do
+		f.Hint = "What has been read so far is kept: run it again once the shop answers"
+	}
+	return f
 }
 
 // wantEverything makes every reading stream due now. Lists of ids, which find what is gone, keep their own pace.
