@@ -32,8 +32,6 @@ type step struct {
 	template string // "" for a wait
 }
 
-func (c *campaign) marketing() bool { return c.kind == KindMarketing }
-
 func (c *campaign) step(id string) (int, bool) {
 	for i, s := range c.steps {
 		if s.id == id {

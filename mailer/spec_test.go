@@ -207,7 +207,7 @@ func TestTheDocsShowEveryStateReasonAndTransition(t *testing.T) {
 		if len(cells) != 5 || !strings.Contains(cells[2], "`") || strings.Contains(cells[1], "`enrolled`") {
 			continue
 		}
-		for _, from := range strings.Split(cells[1], ",") {
+		for from := range strings.SplitSeq(cells[1], ",") {
 			from = strings.Trim(from, " `")
 			if from == "–" {
 				from = ""

@@ -27,6 +27,7 @@ func legal(from, to State) bool {
 		return to == Handing || to == Deferred || to == Refused
 	case Handing:
 		return to == Accepted || to == Refused || to == Unknown || to == Deferred
+	case Accepted, Refused, Unknown: // terminal
 	}
 	return false
 }
