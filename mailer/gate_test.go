@@ -378,7 +378,7 @@ func (b broken) Render(template, locale string, d mailer.Data) (mailer.Rendered,
 
 func TestSendingThatIsSwitchedOffKeepsMailsWaiting(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		off := fmt.Errorf("This database is a copy: run `relance adopt` first") //nolint:staticcheck // a sentence for people
+		off := fmt.Errorf("This database is a copy: run `relance adopt` first")
 		w.options.SendingAllowed = func() error { return off }
 		w.rebuild()
 		w.arm("plain", plainCampaign())
