@@ -44,7 +44,6 @@ type Engine struct {
 
 	defs      map[string]cachedDef
 	zones     map[string]*time.Location // by name: each is a file to be read
-	ring      int                       // lane at which the next batch of sends begins, so that no lane starves
 	unsettled []handed                  // answers of the provider whose transaction failed: written at the next step
 	breakers  breakers                  // per audience
 	gaugesAt  time.Time                 // real time of the last count of rows

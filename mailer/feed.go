@@ -289,7 +289,7 @@ func (e *Engine) writeFeed(ctx context.Context, tx *store.Tx, f *feeding) error 
 			return err
 		}
 		var rows []sendRow
-		if err := selectIn(ctx, tx, &rows, "SELECT "+sendCols+" FROM sends WHERE enrolment_id IN (?) AND contact_id IN (?) AND state IN ('ready','deferred')",
+		if err := selectIn(ctx, tx, &rows, "SELECT "+sendCols+" FROM sends WHERE enrolment_id IN (?) AND contact_id IN (?) AND +state IN ('ready','deferred')",
 			exits, contactsOf(f.changes)); err != nil {
 			return err
 		}

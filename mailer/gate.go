@@ -59,42 +59,33 @@ func (e *Engine) batch() int { return max(1, e.o.Parallel/2) }
 // provider fails it is one batch, since the answers to that decide what comes next.
 func (e *Engine) dueSends(ctx context.Context, p *pass, flying *flight) ([]sendRow, error) {
 	wall := e.o.Wall()
-	// MariaDB would read the ledger from its beginning, until it has met enough of them. SQLite takes the hint for a comment.
-	query := `SELECT id, lane, audience_id, shop_id FROM sends /*! FORCE INDEX (sends_lane_state_until_at) */
- WHERE lane IN (?) AND state IN ('ready','deferred') AND until_at<=? AND retry_at<=?`
-	args := []any{nil, p.now, wall.UnixMilli()}
-	if shut := e.breakers.shut(wall, flying); len(shut) > 0 {
-		query += " AND audience_id NOT IN (?)"
-		args = append(args, shut)
-	}
-	query += " LIMIT ?"
 	limit := e.batch()
 	if len(e.breakers) == 0 {
 		limit *= batchesAhead
 	}
+	shut := e.breakers.shut(wall, flying)
 	var rows []sendRow
-	for _, lanes := range rotated(p.lanes, e.ring) {
-		if len(lanes) == 0 || len(rows) == limit {
-			continue
+	for _, state := range []State{Deferred, Ready} {
+		most := limit - len(rows)
+		if state == Deferred { // many that are looked at again and again do not keep the others waiting
+			most = (limit + 1) / 2
 		}
-		args[0] = lanes
+		// The longest due come first; they often lie side by side, and a commit then writes few pages. Without the hint,
+		// which is a comment to SQLite, MariaDB may read the ledger from its beginning.
+		query := `SELECT id, lane, audience_id, shop_id FROM sends /*! FORCE INDEX (sends_state_until_at) */
+ WHERE state=? AND until_at<=? AND lane IN (?) AND retry_at<=?`
+		args := []any{state, p.now, p.lanes, wall.UnixMilli()}
+		if len(shut) > 0 {
+			query += " AND audience_id NOT IN (?)"
+			args = append(args, shut)
+		}
 		var some []sendRow
-		if err := selectIn(ctx, e.db.Read(), &some, query, append(slices.Clone(args), limit-len(rows))...); err != nil {
+		if err := selectIn(ctx, e.db.Read(), &some, query+" ORDER BY until_at, id LIMIT ?", append(args, most)...); err != nil {
 			return nil, fmt.Errorf("reading due sends: %w", err)
 		}
 		rows = append(rows, some...)
 	}
-	if len(rows) > 0 {
-		e.ring = rows[len(rows)-1].Lane + 1
-	}
 	return e.breakers.probesOnly(rows), nil
-}
-
-// rotated splits the lanes into those from first on and those before it.
-func rotated(lanes []int, first int) [2][]int {
-	sorted := slices.Sorted(slices.Values(lanes))
-	at, _ := slices.BinarySearch(sorted, first)
-	return [2][]int{sorted[at:], sorted[:at]}
 }
 
 // gate is the deciding transaction. It returns what is to be handed over now, committed as handing; with an error,
@@ -194,7 +185,7 @@ func (e *Engine) load(ctx context.Context, tx *store.Tx, p *pass, due []sendRow)
 	for i, s := range due {
 		ids[i] = s.ID
 	}
-	if err := selectIn(ctx, tx, &g.rows, "SELECT "+sendCols+" FROM sends WHERE id IN (?) AND state IN ('ready','deferred')", ids); err != nil {
+	if err := selectIn(ctx, tx, &g.rows, "SELECT "+sendCols+" FROM sends WHERE id IN (?) AND +state IN ('ready','deferred')", ids); err != nil {
 		return nil, fmt.Errorf("reading sends: %w", err)
 	}
 	contacts := map[int64]bool{}
@@ -256,7 +247,7 @@ func (g *gating) loadEarlier(ctx context.Context, contacts []int64) error {
 		HandedAt  crm.Instant `db:"handed_at"`
 	}
 	err := selectIn(ctx, g.tx, &rows, `SELECT contact_id, handed_at FROM sends WHERE contact_id IN (?) AND handed_at>? AND kind=?
- AND state IN ('handing','accepted','unknown') ORDER BY handed_at`, contacts, g.now.Add(-longest), KindMarketing)
+ AND +state IN ('handing','accepted','unknown') ORDER BY handed_at`, contacts, g.now.Add(-longest), KindMarketing)
 	if err != nil {
 		return fmt.Errorf("reading earlier mails: %w", err)
 	}

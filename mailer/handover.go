@@ -151,7 +151,7 @@ func (e *Engine) settleMoves(ctx context.Context, tx *store.Tx, answered []hande
 		HandBefore int64 `db:"hand_before"`
 		Moves      int64
 	}
-	if err := selectIn(ctx, tx, &rows, "SELECT id, hand_before, moves FROM sends WHERE id IN (?) AND state='handing'", ids); err != nil {
+	if err := selectIn(ctx, tx, &rows, "SELECT id, hand_before, moves FROM sends WHERE id IN (?) AND +state='handing'", ids); err != nil {
 		return nil, fmt.Errorf("reading what was handed over: %w", err)
 	}
 	before, logged := map[int64]int64{}, map[int64]int64{}

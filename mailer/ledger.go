@@ -31,6 +31,8 @@ type sendRow struct {
 	Moves       int64 // rows of send_log
 }
 
+// In questions about known sends the state is written +state: SQLite takes any index on a state for better than a list of
+// ids, and would read every mail that waits.
 const sendCols = "id, campaign, step, contact_id, occurrence, lane, enrolment_id, audience_id, shop_id, kind, state, reason, due_at, not_after, hand_before, attempts, moves"
 
 func splitCols(cols string) []string { return strings.Split(cols, ", ") }
@@ -132,7 +134,7 @@ func writeMoves(ctx context.Context, tx *store.Tx, p *pass, g moveGroup, some []
 	case Refused, Unknown, Ready:
 		c.same("settled_at", p.now)
 	}
-	n, err := execPrepared(ctx, tx, "UPDATE sends SET "+strings.Join(c.sets, ", ")+" WHERE id IN (?) AND state IN (?)", append(c.args, ids, statesBefore(g.to))...)
+	n, err := execPrepared(ctx, tx, "UPDATE sends SET "+strings.Join(c.sets, ", ")+" WHERE id IN (?) AND +state IN (?)", append(c.args, ids, statesBefore(g.to))...)
 	if err != nil {
 		return fmt.Errorf("moving sends to %s: %w", g.to, err)
 	}

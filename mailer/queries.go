@@ -95,12 +95,7 @@ func readCounts(ctx context.Context, q store.Queryer) ([]countRow, error) {
 	if err := q.SelectContext(ctx, &kept, "SELECT campaign, name, SUM(total) AS total FROM campaign_counts GROUP BY campaign, name"); err != nil {
 		return nil, fmt.Errorf("reading counters: %w", err)
 	}
-	lanes := make([]int, crm.Lanes) // all of them: the index of open sends begins with the lane
-	for i := range lanes {
-		lanes[i] = i
-	}
-	if err := selectIn(ctx, q, &open, `SELECT campaign, state AS name, COUNT(*) AS total FROM sends
- WHERE lane IN (?) AND state IN ('ready','deferred','handing') GROUP BY campaign, state`, lanes); err != nil {
+	if err := q.SelectContext(ctx, &open, "SELECT campaign, state AS name, COUNT(*) AS total FROM sends WHERE state IN ('ready','deferred','handing') GROUP BY campaign, state"); err != nil {
 		return nil, fmt.Errorf("counting open sends: %w", err)
 	}
 	return append(kept, open...), nil

@@ -72,7 +72,7 @@ CREATE TABLE IF NOT EXISTS sends (
   message_id VARCHAR(255) NOT NULL DEFAULT '',
   PRIMARY KEY (id),
   UNIQUE KEY sends_campaign_step_contact_id_occurrence (campaign, step, contact_id, occurrence),
-  KEY sends_lane_state_until_at (lane, state, until_at),
+  KEY sends_state_until_at (state, until_at, id, lane),
   KEY sends_contact_id_handed_at (contact_id, handed_at)
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 CREATE TABLE IF NOT EXISTS send_log (

@@ -72,7 +72,7 @@ CREATE TABLE IF NOT EXISTS sends (
   PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX IF NOT EXISTS sends_campaign_step_contact_id_occurrence ON sends (campaign, step, contact_id, occurrence);
-CREATE INDEX IF NOT EXISTS sends_lane_state_until_at ON sends (lane, state, until_at);
+CREATE INDEX IF NOT EXISTS sends_state_until_at ON sends (state, until_at, id, lane);
 CREATE INDEX IF NOT EXISTS sends_contact_id_handed_at ON sends (contact_id, handed_at);
 CREATE TABLE IF NOT EXISTS send_log (
   send_id INTEGER NOT NULL,
