@@ -213,6 +213,7 @@ const (
 // stepUntil steps an engine until done says so. Errors in a row are borne for a while: a server may be restarting.
 func stepUntil(ctx context.Context, s loop.Step, now func() time.Time, done func() (bool, error)) error {
 	var failing time.Time
+	asked := time.Now()
 	for ctx.Err() == nil {
 		next, worked, err := s.Step(ctx, now())
 		switch {
@@ -223,11 +224,15 @@ func stepUntil(ctx context.Context, s loop.Step, now func() time.Time, done func
 		case time.Since(failing) > patience || fault.ClassOf(err) == fault.Operator:
 			return err
 		}
-		if worked && err == nil {
+		if worked && err == nil && time.Since(asked) < longestWait { // a shop that answers slowly always leaves something due
 			continue
 		}
+		asked = time.Now()
 		if ok, derr := done(); ok || derr != nil {
 			return derr
+		}
+		if worked && err == nil {
+			continue
 		}
 		wait := time.NewTimer(min(max(next.Sub(now()), 10*time.Millisecond), longestWait))
 		select {
