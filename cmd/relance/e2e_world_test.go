@@ -217,14 +217,19 @@ func (w *world) reach(after time.Duration) {
 	}
 }
 
-// step lets every engine work once, in turn.
+// step lets every engine work in turn, each a few steps at a time.
 func (w *world) step() (worked bool, err error) {
 	for _, s := range []loop.Step{w.d.shops[0].engine, w.d.maintainer, w.d.mailer} {
-		_, did, err := s.Step(w.t.Context(), w.clock.Now())
-		if err != nil {
-			return false, err
+		for range 8 {
+			_, did, err := s.Step(w.t.Context(), w.clock.Now())
+			if err != nil {
+				return false, err
+			}
+			if !did {
+				break
+			}
+			worked = true
 		}
-		worked = worked || did
 	}
 	return worked, nil
 }
