@@ -15,7 +15,6 @@ import (
 
 	"github.com/relance/relance/config"
 	"github.com/relance/relance/internal/crm"
-	"github.com/relance/relance/internal/mirror"
 	"github.com/relance/relance/mailer"
 )
 
@@ -25,18 +24,6 @@ type campaignCmd struct {
 	Pause  campaignPauseCmd  `cmd:"" help:"Send nothing more for now."`
 	Resume campaignResumeCmd `cmd:"" help:"End a pause."`
 	Why    campaignWhyCmd    `cmd:"" help:"Why a contact got, or did not get, a campaign's mail."`
-}
-
-// openCampaigns loads the configuration and opens its database.
-func (d *deps) openCampaigns() (cfg *config.Config, m *mirror.Mirror, done func(), err error) {
-	if cfg, err = d.load(); err != nil {
-		return nil, nil, nil, err
-	}
-	db, err := openDatabase(d.ctx, cfg)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	return cfg, mirror.New(db), func() { _ = db.Close() }, nil
 }
 
 // notInFiles is what acting on an unknown name says.
@@ -57,7 +44,7 @@ func (campaignListCmd) Help() string { return "Examples:\n\n  relance campaign l
 
 // Run lists campaigns: those of the database and, as new, those that are only in the files.
 func (c *campaignListCmd) Run(d *deps) error {
-	cfg, m, done, err := d.openCampaigns()
+	cfg, m, done, err := d.openFiles()
 	if err != nil {
 		return err
 	}
@@ -124,7 +111,7 @@ func (campaignArmCmd) Help() string {
 
 // Run shows the audience, asks, and arms.
 func (c *campaignArmCmd) Run(d *deps) error {
-	cfg, m, done, err := d.openCampaigns()
+	cfg, m, done, err := d.openFiles()
 	if err != nil {
 		return err
 	}
@@ -212,7 +199,7 @@ func (campaignPauseCmd) Help() string {
 
 // Run pauses.
 func (c *campaignPauseCmd) Run(d *deps) error {
-	_, m, done, err := d.openCampaigns()
+	_, m, done, err := d.openFiles()
 	if err != nil {
 		return err
 	}
@@ -233,7 +220,7 @@ func (campaignResumeCmd) Help() string { return "Examples:\n\n  relance campaign
 
 // Run resumes.
 func (c *campaignResumeCmd) Run(d *deps) error {
-	_, m, done, err := d.openCampaigns()
+	_, m, done, err := d.openFiles()
 	if err != nil {
 		return err
 	}
@@ -258,7 +245,7 @@ func (campaignWhyCmd) Help() string {
 
 // Run tells the story.
 func (c *campaignWhyCmd) Run(d *deps) error {
-	_, m, done, err := d.openCampaigns()
+	_, m, done, err := d.openFiles()
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"go.uber.org/zap"
 
 	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/loop"
@@ -46,7 +45,7 @@ func (w *daemon) serve(ctx context.Context, public, admin net.Listener) error {
 	defer w.release(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	wg.Go(func() { stop(w.keepLanes(ctx)) })
+	wg.Go(func() { stop(keepLanes(ctx, w.leases, w.log)) })
 	for _, s := range w.shops {
 		w.start(ctx, &wg, "sync "+s.Name, s.engine, w.wakes[s.ID])
 	}
@@ -63,12 +62,7 @@ func (w *daemon) serve(ctx context.Context, public, admin net.Listener) error {
 
 // begin takes over from the dead and stores the definitions of the files.
 func (w *daemon) begin(ctx context.Context) error {
-	if w.db.Path() != "" { // the lock says that every other owner is dead
-		if err := w.leases.ExpireAll(ctx); err != nil {
-			return err
-		}
-	}
-	if err := w.takeLanes(ctx); err != nil {
+	if err := w.takeOver(ctx); err != nil {
 		return err
 	}
 	now := w.clock.Now()
@@ -142,18 +136,4 @@ func (w *daemon) senderOf(audienceID int64) string {
 		}
 	}
 	return ""
-}
-
-// takeLanes takes every free lane now.
-func (w *daemon) takeLanes(ctx context.Context) error {
-	held, err := w.leases.Acquire(ctx, laneNames()...)
-	if err == nil && len(held) == 0 {
-		w.log.Info("another process owns every lane; waiting to take over", zap.Int("lanes", crm.Lanes))
-	}
-	return err
-}
-
-// keepLanes renews what is held, and takes what became free, until ctx ends.
-func (w *daemon) keepLanes(ctx context.Context) error {
-	return keepLanes(ctx, w.leases, w.log)
 }

@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/relance/relance/config"
 	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/mirror"
 )
@@ -77,21 +78,26 @@ func ago(s shopStatus) string {
 	return time.Duration(s.LagSeconds*float64(time.Second)).Round(time.Second).String() + " ago"
 }
 
-// openMirror loads the configuration and opens its database for looking at; done closes it.
-func (d *deps) openMirror() (m *mirror.Mirror, done func(), err error) {
-	cfg, err := d.load()
-	if err != nil {
-		return nil, nil, err
+// openFiles loads the configuration and opens its database for commands that answer a person; done closes it.
+func (d *deps) openFiles() (cfg *config.Config, m *mirror.Mirror, done func(), err error) {
+	if cfg, err = d.load(); err != nil {
+		return nil, nil, nil, err
 	}
 	db, err := openDatabase(d.ctx, cfg)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	return mirror.New(db), func() {
+	return cfg, mirror.New(db), func() {
 		if err := db.Close(); err != nil {
 			fmt.Fprintln(d.err, "closing the database:", err)
 		}
 	}, nil
+}
+
+// openMirror is openFiles for those who need only the database.
+func (d *deps) openMirror() (m *mirror.Mirror, done func(), err error) {
+	_, m, done, err = d.openFiles()
+	return m, done, err
 }
 
 func readStatus(ctx context.Context, m *mirror.Mirror, now crm.Instant) (statusAnswer, error) {

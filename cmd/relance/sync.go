@@ -84,12 +84,7 @@ func (c *syncCmd) Run(d *deps) error {
 
 // syncOnce reads every shop until it is caught up, then settles the segments. The caller holds the database's lock.
 func (a *app) syncOnce(ctx context.Context, now func() time.Time) error {
-	if a.db.Path() != "" { // the lock says that every other owner is dead
-		if err := a.leases.ExpireAll(ctx); err != nil {
-			return err
-		}
-	}
-	if _, err := a.leases.Acquire(ctx, laneNames()...); err != nil {
+	if err := a.takeOver(ctx); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)

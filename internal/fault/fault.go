@@ -19,9 +19,6 @@ const (
 	Unknown   Class = "unknown"   // a send may have happened: never repeat blindly
 )
 
-// Classes lists every class, for metrics that pre-create their labels.
-func Classes() []Class { return []Class{Retry, Throttled, Operator, Reject, Unknown} }
-
 // Error is an error with a class. Op and Err name no secret, no address of a person, no URL query.
 type Error struct {
 	Class Class

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"maps"
@@ -66,7 +67,7 @@ func (l *Leases) acquire(ctx context.Context, tx *Tx, name string) (epoch int64,
 	held := l.epochs[name]
 	l.mu.Unlock()
 	if held > 0 { // renewing keeps the epoch
-		n, err := affected(tx.ExecContext(ctx, "UPDATE leases SET until_ms="+until+" WHERE name=? AND owner=? AND epoch=?", name, l.owner, held))
+		n, err := Matched(tx.ExecContext(ctx, "UPDATE leases SET until_ms="+until+" WHERE name=? AND owner=? AND epoch=?", name, l.owner, held))
 		if err != nil || n == 1 {
 			return held, err
 		}
@@ -77,7 +78,7 @@ func (l *Leases) acquire(ctx context.Context, tx *Tx, name string) (epoch int64,
 	}
 	err = tx.GetContext(ctx, &row, "SELECT epoch, until_ms < "+now+" AS free FROM leases WHERE name=?", name)
 	switch {
-	case isNoRows(err):
+	case errors.Is(err, sql.ErrNoRows):
 		err = tx.Insert(ctx, "leases", []string{"name", "owner", "epoch", "until_ms", "touched"}, [][]any{{name, l.owner, 1, 0, 0}})
 		if l.db.dialect.Duplicate(err) {
 			return 0, nil
@@ -92,7 +93,7 @@ func (l *Leases) acquire(ctx context.Context, tx *Tx, name string) (epoch int64,
 	case !row.Free:
 		return 0, nil
 	}
-	n, err := affected(tx.ExecContext(ctx,
+	n, err := Matched(tx.ExecContext(ctx,
 		"UPDATE leases SET owner=?, epoch=epoch+1, until_ms="+until+" WHERE name=? AND epoch=? AND until_ms < "+now, l.owner, name, row.Epoch))
 	if err != nil || n != 1 {
 		return 0, err
@@ -128,7 +129,7 @@ func (l *Leases) Fence(ctx context.Context, tx *Tx, names ...string) error {
 		group := byEpoch[epoch]
 		marks := strings.TrimSuffix(strings.Repeat("?,", len(group)), ",")
 		args := append([]any{l.owner, epoch}, group...)
-		n, err := affected(tx.ExecContext(ctx, "UPDATE leases SET touched=touched+1 WHERE owner=? AND epoch=? AND name IN ("+marks+")", args...))
+		n, err := Matched(tx.ExecContext(ctx, "UPDATE leases SET touched=touched+1 WHERE owner=? AND epoch=? AND name IN ("+marks+")", args...))
 		if err != nil {
 			return err
 		}

@@ -106,15 +106,6 @@ func (s *Shop) TrashOrder(id int64) error {
 	return err
 }
 
-// RestoreOrder takes an order out of the bin.
-func (s *Shop) RestoreOrder(id int64, status string) error {
-	err := s.changeOrder(id, func(o *object) error { s.setStatus(o, status); return nil })
-	if err == nil {
-		s.fire(id, "order.restored")
-	}
-	return err
-}
-
 // DeleteOrder deletes for good, with its refunds. WooCommerce fires nothing.
 func (s *Shop) DeleteOrder(id int64) error {
 	s.mu.Lock()

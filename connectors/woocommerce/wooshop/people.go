@@ -68,25 +68,6 @@ func (s *Shop) newCustomer(c CustomerSpec) (int64, error) {
 	return id, nil
 }
 
-// UpdateCustomer is a PUT of an account; empty fields stay.
-func (s *Shop) UpdateCustomer(id int64, c CustomerSpec) error {
-	s.mu.Lock()
-	err := s.edit(s.customers, "customer", id, func(o *object) error {
-		s.setDate(o, "date_modified", s.now())
-		for name, v := range map[string]string{"email": c.Email, "first_name": c.FirstName, "last_name": c.LastName, "role": c.Role} {
-			if v != "" {
-				o.set(name, v)
-			}
-		}
-		return s.addMeta(o, c.Meta)
-	})
-	s.mu.Unlock()
-	if err == nil {
-		s.fire(id, "customer.updated")
-	}
-	return err
-}
-
 // SetUserMeta is what an extension does with update_user_meta(): no date moves and no webhook fires.
 func (s *Shop) SetUserMeta(id int64, key, value string) error {
 	s.mu.Lock()
