@@ -5,6 +5,10 @@ package config
 import (
 	"net/netip"
 
+	"github.com/relance/relance/connectors/magento"
+	"github.com/relance/relance/connectors/mapping"
+	"github.com/relance/relance/connectors/prestashop"
+	"github.com/relance/relance/connectors/push"
 	"github.com/relance/relance/connectors/woocommerce"
 	"github.com/relance/relance/mailer"
 	"github.com/relance/relance/mailer/render"
@@ -69,12 +73,16 @@ type Outbox struct {
 // Shop is one shop: a file of shops/, whose name is the shop's name.
 type Shop struct {
 	Audience    string             `yaml:"audience" jsonschema:"description=key of an audience in relance.yaml; default when absent"`
-	Platform    string             `yaml:"platform" jsonschema:"enum=woocommerce"`
+	Platform    string             `yaml:"platform" jsonschema:"enum=woocommerce,enum=prestashop,enum=magento,enum=push"`
 	Title       string             `yaml:"title" jsonschema:"description=name of the shop as customers know it"`
 	Locale      string             `yaml:"locale" jsonschema:"description=of customers whose own is not known,example=fr"`
 	Zone        string             `yaml:"zone" jsonschema:"description=IANA time zone; the shop's own setting when absent,example=Europe/Paris"`
 	Basis       string             `yaml:"basis" jsonschema:"enum=opt_in,enum=soft_opt_in,description=whether customers who bought may be written to without having ticked a box"`
+	Mapping     mapping.Mapping    `yaml:"mapping" jsonschema:"description=Which of the platform's own fields hold brand and birthday and locale and consent and attributes"`
 	WooCommerce woocommerce.Config `yaml:"woocommerce"`
+	PrestaShop  prestashop.Config  `yaml:"prestashop"`
+	Magento     magento.Config     `yaml:"magento"`
+	Push        push.Config        `yaml:"push" jsonschema:"description=Lets a plugin or a till or another system send records to this shop"`
 }
 
 // mainYAML is relance.yaml.

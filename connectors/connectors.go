@@ -25,6 +25,7 @@ type Stream struct {
 	Mode  Mode
 	Every time.Duration // a run starts at least this often, in business time
 	Kind  crm.Kind      // what its counts are counted as, and for ModeIDs what its ids name
+	Part  bool          // brings a part (consents, stock, addresses) of records that another stream brings whole: not counted
 }
 
 // Cursor is opaque to all but its source. Empty means: from the beginning (the backfill).
@@ -110,4 +111,43 @@ type Hinter interface {
 	// Decode names the records to re-read; a body that says nothing of use gives none. Never an error:
 	// a webhook is only a hint.
 	Decode(h http.Header, body []byte) []crm.Ref
+}
+
+// Normaliser is a Source whose raw records can be read again without the shop: after a changed mapping, or with a
+// mended normaliser.
+type Normaliser interface {
+	// Rules names the way of normalising: the code's version and a hash of the mapping. When it is no longer what the
+	// stored records were read by, the engine normalises them again.
+	Rules() string
+	// Normalise gives the facts that a read of this body gives now. It asks the shop for dictionaries at most
+	// (order states, labels of options, currencies), never for the record.
+	Normalise(ctx context.Context, raw RawRecord) (Page, error)
+}
+
+// Task is one act in a shop, from its outbound queue (shop_tasks).
+type Task struct {
+	Kind string // TaskUnsubscribe, TaskHooks…
+	Key  string // what it is done to: a customer's id; "" for the shop as such
+}
+
+// Kinds of tasks.
+const (
+	TaskUnsubscribe = "unsubscribe" // the customer of this id no longer wants marketing mail: say so in the shop
+	TaskHooks       = "webhooks"    // the shop is to send its webhooks here: create, mend, enable again
+)
+
+// Outcome is what a task did.
+type Outcome struct {
+	Done   string    // one sentence for people: "3 webhooks created, 1 enabled again"
+	Mend   string    // what the owner has to do because the key may not; "" when nothing is left to do
+	Reread []crm.Ref // records that the task changed: their echo is read at once
+}
+
+// Actor is a Source that can also act in its shop. An act is idempotent: it looks first and changes only what differs,
+// so that a repetition after a crash does no harm.
+type Actor interface {
+	// Acts lists the kinds of tasks that the shop's mapping and keys allow for. Constant.
+	Acts() []string
+	// Perform carries out one task. Its errors are *fault.Error; Reject means that it can never be done.
+	Perform(ctx context.Context, t Task) (Outcome, error)
 }

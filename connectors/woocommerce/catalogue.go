@@ -5,6 +5,7 @@ import (
 	"errors"
 	"html"
 
+	"github.com/relance/relance/connectors/lenient"
 	"github.com/relance/relance/internal/crm"
 )
 
@@ -50,7 +51,7 @@ func (n normaliser) product(raw []byte, currency string) (crm.Ref, []crm.Fact, e
 	if w.Status == statusTrash {
 		return ref, []crm.Fact{goneProduct(ref.ID)}, nil
 	}
-	price, err := minor(currency, w.Price)
+	price, err := lenient.Minor(currency, w.Price)
 	if err != nil {
 		return ref, nil, err
 	}

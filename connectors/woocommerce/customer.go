@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/relance/relance/connectors/lenient"
 	"github.com/relance/relance/internal/crm"
 )
 
@@ -71,7 +72,7 @@ const (
 func attributes(ms []meta) map[string]string {
 	out := map[string]string{}
 	for _, m := range ms {
-		key, v := string(m.Key), scalar(m.Value)
+		key, v := string(m.Key), lenient.Scalar(m.Value)
 		if key == "" || key[0] == '_' || v == "" || len(v) > maxAttributeValue || len(out) >= maxAttributes {
 			continue
 		}
@@ -90,7 +91,7 @@ func (n normaliser) optIn(ms []meta, key string, at crm.Instant, email string) *
 		if string(m.Key) != key || string(m.Value) == "null" {
 			continue
 		}
-		if v := n.consent.means(scalar(m.Value)); o.Value != "no" {
+		if v := n.consent.means(lenient.Scalar(m.Value)); o.Value != "no" {
 			o.Value = v
 		}
 	}

@@ -1,18 +1,13 @@
 package woocommerce
 
 import (
-	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"net/url"
-	"strconv"
 	"strings"
-	"time"
 
+	"github.com/relance/relance/connectors/rest"
 	"github.com/relance/relance/internal/fault"
 )
 
@@ -39,22 +34,19 @@ const (
 	hintRoute  = "There is no WooCommerce API wc/v3 at this address: check url, and that WooCommerce 3.5 or newer is active."
 	hintWall   = "A firewall or security plug-in refuses /wp-json/: let the address of this machine through."
 	hintParam  = "This shop's WooCommerce refuses a question that Relance asks: update WooCommerce, switch off extensions that change its REST API, or report it."
-	hintTLS    = "The shop's certificate cannot be verified: renew it, correct the host in url, or name the private authority in ca_file."
 	hintCache  = "Something caches the shop's API: leave /wp-json/ out of the cache of the shop, its proxy or its CDN."
-	hintHost   = "There is no such host: correct url in the shop's file."
-)
-
-const (
-	throttleDefault = 30 * time.Second
-	throttleCap     = 10 * time.Minute
 )
 
 // refusal classifies everything but a 200 with JSON; nil for that.
-func refusal(op string, resp *http.Response, body []byte) error {
-	status, html := resp.StatusCode, isHTML(resp.Header, body)
+func refusal(op string, a rest.Answer) error {
+	status, html := a.Status, rest.IsHTML(a)
 	r := &refused{status: status}
 	if status != http.StatusOK && !html {
-		r.code = errorCode(body)
+		r.code = errorCode(a.Body)
+	}
+	if f := rest.Throttled(op, a); f != nil {
+		f.Err = r
+		return f
 	}
 	f := &fault.Error{Class: fault.Operator, Op: op, Err: r}
 	switch {
@@ -66,9 +58,6 @@ func refusal(op string, resp *http.Response, body []byte) error {
 	case status >= 300 && status < 400:
 		f.Err = fmt.Errorf("the shop redirects (%d), which is not followed with a key", status)
 		f.Hint = hintPermalinks
-	case status == http.StatusTooManyRequests,
-		status == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") != "":
-		f.Class, f.After = fault.Throttled, retryAfter(resp.Header)
 	case status >= 500 && status != http.StatusNotImplemented, status == http.StatusRequestTimeout, status < 300:
 		f.Class = fault.Retry
 	default:
@@ -111,36 +100,4 @@ func errorCode(body []byte) string {
 func notThere(err error) bool {
 	r, ok := errors.AsType[*refused](err)
 	return ok && r.status == http.StatusNotFound && r.code != "" && r.code != "rest_no_route"
-}
-
-// retryAfter reads seconds or a date (against the shop's own clock), never longer than the cap.
-func retryAfter(h http.Header) time.Duration {
-	v := strings.TrimSpace(h.Get("Retry-After"))
-	if n, err := strconv.ParseInt(v, 10, 32); err == nil && n >= 0 {
-		return min(time.Duration(n)*time.Second, throttleCap)
-	}
-	at, err := http.ParseTime(v)
-	now, err2 := http.ParseTime(h.Get("Date"))
-	if err != nil || err2 != nil {
-		return throttleDefault
-	}
-	return min(max(at.Sub(now), 0), throttleCap)
-}
-
-// networkFault drops the address from the error: url.Error quotes the whole query.
-func networkFault(ctx context.Context, op string, err error) error {
-	if ctx.Err() != nil {
-		return fault.New(fault.Retry, op, ctx.Err())
-	}
-	if ue, ok := errors.AsType[*url.Error](err); ok {
-		err = ue.Err
-	}
-	f := fault.New(fault.Retry, op, err)
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		f.Class, f.Hint = fault.Operator, hintTLS
-	}
-	if de, ok := errors.AsType[*net.DNSError](err); ok && de.IsNotFound {
-		f.Class, f.Hint = fault.Operator, hintHost
-	}
-	return f
 }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/relance/relance/connectors/lenient"
 	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/fault"
 )
@@ -75,13 +76,13 @@ func (s *Source) Decode(h http.Header, body []byte) []crm.Ref {
 		return nil
 	}
 	if resource == "action" {
-		arg := identOf(field(body, "arg")) // an argument that is no id names nothing
+		arg := identOf(lenient.Field(body, "arg")) // an argument that is no id names nothing
 		if event == "woocommerce_delete_order" && arg != "" {
 			return []crm.Ref{{Kind: crm.KindOrder, ID: arg}}
 		}
 		return nil
 	}
-	id := identOf(field(body, "id"))
+	id := identOf(lenient.Field(body, "id"))
 	if id == "" {
 		return nil
 	}
@@ -101,10 +102,10 @@ func (s *Source) Decode(h http.Header, body []byte) []crm.Ref {
 
 // parentOf is the product that a variation belongs to, "" for what is no variation.
 func parentOf(body []byte) string {
-	if scalar(field(body, "type")) != typeVariation {
+	if lenient.Scalar(lenient.Field(body, "type")) != typeVariation {
 		return ""
 	}
-	return identOf(field(body, "parent_id"))
+	return identOf(lenient.Field(body, "parent_id"))
 }
 
 // identOf is "" for what is no id.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/relance/relance/connectors/lenient"
 	"github.com/relance/relance/internal/crm"
 )
 
@@ -131,7 +132,7 @@ func amounts(w wireOrder, o *crm.Order) error {
 		{&o.Discount, []amount{w.DiscountNet, w.DiscountTax}},
 		{&o.Goods, goods},
 	} {
-		v, err := minor(o.Currency, s.from...)
+		v, err := lenient.Minor(o.Currency, s.from...)
 		if err != nil {
 			return err
 		}
@@ -145,7 +146,7 @@ func amounts(w wireOrder, o *crm.Order) error {
 func lines(ws []line, currency string) ([]crm.Line, error) {
 	var out []crm.Line
 	for _, l := range ws {
-		total, err := minor(currency, l.Total, l.TotalTax)
+		total, err := lenient.Minor(currency, l.Total, l.TotalTax)
 		if err != nil {
 			return nil, err
 		}
@@ -199,7 +200,7 @@ func attribution(ms []meta) map[string]string {
 	var out map[string]string
 	for _, m := range ms {
 		key, ok := strings.CutPrefix(string(m.Key), attributionPrefix)
-		if v := scalar(m.Value); ok && v != "" {
+		if v := lenient.Scalar(m.Value); ok && v != "" {
 			if out == nil {
 				out = map[string]string{}
 			}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/relance/relance/connectors"
+	"github.com/relance/relance/connectors/rest"
 	"github.com/relance/relance/internal/fault"
 )
 
@@ -63,7 +64,7 @@ func (s *Source) Probe(ctx context.Context) (connectors.ProbeResult, error) {
 // index is answered without a key.
 func (p *prober) index(ctx context.Context) error {
 	const op = "read the index of the API"
-	a, err := p.client.fetch(ctx, op, "/wp-json/", url.Values{"_fields": {"name,home,gmt_offset,timezone_string,namespaces"}}, false)
+	a, err := p.client.fetch(rest.Unsigned(ctx), op, "/wp-json/", url.Values{"_fields": {"name,home,gmt_offset,timezone_string,namespaces"}})
 	if err != nil {
 		p.failed("address", err)
 		return err
@@ -74,7 +75,7 @@ func (p *prober) index(ctx context.Context) error {
 		Zone       text       `json:"timezone_string"`
 		Namespaces list[text] `json:"namespaces"`
 	}
-	if err := decode(op, a, &w); err != nil {
+	if err := p.client.Decode(op, a.Answer, &w); err != nil {
 		p.failed("address", err)
 		return err
 	}
@@ -124,7 +125,7 @@ func (p *prober) customers(ctx context.Context) {
 	}
 	ws, err := decodeList[struct {
 		Meta json.RawMessage `json:"meta_data"`
-	}](op, a)
+	}](p.client, op, a)
 	if err != nil {
 		p.failed("customers", err)
 		return
@@ -151,7 +152,7 @@ func (p *prober) version(ctx context.Context) {
 		} `json:"settings"`
 	}
 	if err == nil {
-		err = decode(op, a, &w)
+		err = p.client.Decode(op, a.Answer, &w)
 	}
 	if r, ok := errors.AsType[*refused](err); ok && r.status >= 400 && r.status < 500 && r.status != http.StatusTooManyRequests {
 		p.found("version", "The shop does not tell its version to this key.")

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/relance/relance/connectors"
+	"github.com/relance/relance/connectors/lenient"
 	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/fault"
 )
@@ -183,7 +184,7 @@ func (s *Source) list(ctx context.Context, f feed, c cursor, perPage, number int
 	if err != nil {
 		return a, nil, err
 	}
-	all, err := decodeList[json.RawMessage](op, a)
+	all, err := decodeList[json.RawMessage](s.client, op, a)
 	if err != nil {
 		return a, nil, err
 	}
@@ -226,7 +227,7 @@ func add(page *connectors.Page, raws []json.RawMessage, normalise func([]byte) (
 	for _, raw := range raws {
 		ref, facts, err := normalise(raw)
 		if err != nil {
-			page.Rejected = append(page.Rejected, connectors.Rejected{Ref: ref, Reason: reason(err), Raw: raw})
+			page.Rejected = append(page.Rejected, connectors.Rejected{Ref: ref, Reason: lenient.Reason(err), Raw: raw})
 			continue
 		}
 		page.Facts = append(page.Facts, facts...)
@@ -249,7 +250,7 @@ func idOf(raw json.RawMessage) int64 {
 	if json.Unmarshal(raw, &w) != nil {
 		return 0
 	}
-	return w.ID.number()
+	return w.ID.Number()
 }
 
 func merged(a, b url.Values) url.Values {

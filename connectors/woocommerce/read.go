@@ -57,7 +57,7 @@ func (s *Source) single(ctx context.Context, path, id string, page *connectors.P
 		page.ShopTime = a.date()
 	}
 	var raw json.RawMessage
-	if err := decode(op, a, &raw); err != nil {
+	if err := s.client.Decode(op, a.Answer, &raw); err != nil {
 		return nil, err
 	}
 	return raw, nil
@@ -104,7 +104,7 @@ func (s *Source) readOrder(ctx context.Context, id string, page *connectors.Page
 	if err != nil {
 		return err
 	}
-	raws, err := decodeList[json.RawMessage](op, a)
+	raws, err := decodeList[json.RawMessage](s.client, op, a)
 	if err != nil {
 		return err
 	}
@@ -152,7 +152,7 @@ func (s *Source) readRefund(ctx context.Context, id string, page *connectors.Pag
 		return err
 	}
 	page.ShopTime = a.date()
-	raws, err := decodeList[json.RawMessage](op, a)
+	raws, err := decodeList[json.RawMessage](s.client, op, a)
 	if err != nil {
 		return err
 	}
@@ -213,7 +213,7 @@ func (s *Source) currencies(ctx context.Context, orders []string) (map[string]st
 		ws, err := decodeList[struct {
 			ID       ident `json:"id"`
 			Currency text  `json:"currency"`
-		}](op, a)
+		}](s.client, op, a)
 		if err != nil {
 			return nil, err
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 
+	"github.com/relance/relance/connectors/lenient"
 	"github.com/relance/relance/internal/crm"
 )
 
@@ -30,7 +31,7 @@ func (n normaliser) refund(raw []byte, orderID, currency string) (crm.Ref, []crm
 	if w.ID == "" || orderID == "" {
 		return ref, nil, errors.New("a refund without an id or an order")
 	}
-	sum, err := minor(currency, w.Amount)
+	sum, err := lenient.Minor(currency, w.Amount)
 	if err != nil {
 		return ref, nil, err
 	}
@@ -43,7 +44,7 @@ func (n normaliser) refund(raw []byte, orderID, currency string) (crm.Ref, []crm
 		l.Quantity, l.Total = abs(l.Quantity), abs(l.Total)
 		for _, m := range w.Lines[i].Meta {
 			if m.Key == "_refunded_item_id" {
-				l.ID = scalar(m.Value)
+				l.ID = lenient.Scalar(m.Value)
 			}
 		}
 	}

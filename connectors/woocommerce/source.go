@@ -137,7 +137,7 @@ func (s *Source) shopCurrency(ctx context.Context, refresh bool) (string, error)
 	var w struct {
 		Code text `json:"code"`
 	}
-	if err := decode(op, a, &w); err != nil {
+	if err := s.client.Decode(op, a.Answer, &w); err != nil {
 		return "", err
 	}
 	s.mu.Lock()

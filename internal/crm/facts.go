@@ -10,11 +10,13 @@ const (
 	KindCart     Kind = "cart"
 	KindProduct  Kind = "product"
 	KindCategory Kind = "category"
+	KindEvent    Kind = "event"   // something that somebody did: viewed, searched, a form, a visit
+	KindConsent  Kind = "consent" // an explicit statement of a person, with its proof
 )
 
 // Kinds lists every kind, for metrics and counts.
 func Kinds() []Kind {
-	return []Kind{KindCustomer, KindOrder, KindRefund, KindCart, KindProduct, KindCategory}
+	return []Kind{KindCustomer, KindOrder, KindRefund, KindCart, KindProduct, KindCategory, KindEvent, KindConsent}
 }
 
 // Ref names one record of a shop by the platform's own id.
@@ -24,7 +26,7 @@ type Ref struct {
 }
 
 // Fact is one facet of one record as a read showed it. Body is exactly one of *Customer, *Address,
-// *OptIn, *Order, *Refund, *Cart, *Product, *Category; its type says which facet it is, and each facet
+// *OptIn, *Order, *Refund, *Cart, *Product, *Category, *Stock, *Event, *Consent; its type says which facet it is, and each facet
 // has its own content hash, so that a partial read never blanks what it did not see.
 type Fact struct {
 	Ref  Ref
@@ -99,6 +101,10 @@ type Order struct {
 	Discount     int64
 	Total        int64  // as charged; refunds are not subtracted
 	TotalRaw     string // as the shop wrote it
+	BaseCurrency string // the currency of the shop's books, "" when it is Currency or unknown
+	BaseTotal    int64  // Total in minor units of BaseCurrency at the order's own rate
+	Purchase     string // orders that share it are one purchase (a split cart, an edited order); "": the order alone
+	CartID       string // the cart that became this order, where carts are records of their own: it never opens again
 	PlacedAt     Instant
 	PaidAt       Instant
 	CompletedAt  Instant
@@ -145,7 +151,10 @@ type Cart struct {
 	Total      int64
 	CreatedAt  Instant
 	ActiveAt   Instant // last activity by the shop's data
-	RecoverURL string  // where the visitor finds the cart again; may be ""
+	// ByContent: ActiveAt also moves without the visitor (a promotion rule touches every cart), so only a change of
+	// what the cart holds or whose it is counts as activity.
+	ByContent  bool
+	RecoverURL string // where the visitor finds the cart again; may be ""
 	Country    string
 	Lines      []Line
 	ClosedBy   string // with Gone: "ordered", "expired", "deleted"
@@ -170,11 +179,43 @@ type Product struct {
 	ModifiedAt Instant
 }
 
+// Stock is the facet stock, where a shop keeps it apart from the product (Ref is the product's). Once read, it decides
+// instead of the product's own InStock and Stock.
+type Stock struct {
+	InStock bool
+	Stock   *int64 // nil when the shop does not count it
+}
+
 // Category is the facet category.
 type Category struct {
 	ParentID string // "" for a root
 	Name     string
 	Slug     string
+}
+
+// Event is the facet event: something that somebody did. It is never changed, only repeated. Ref.ID is the sender's id
+// of it, unique within the shop.
+type Event struct {
+	Name       string // viewed_product, searched, form, store_visit, or a name of the sender's own
+	CustomerID string // platform's id of the account, "" when unknown
+	Email      string // as written, "" when the account decides
+	At         Instant
+	Properties map[string]string // flat; values as text
+}
+
+// Consent is the facet consent: an explicit statement with its proof, as a form, a till or an imported list keeps it.
+// Ref.ID is the sender's id of the statement, unique within the shop.
+type Consent struct {
+	CustomerID string
+	Email      string
+	Topic      string // "marketing" when ""
+	Channel    string // "email" when ""
+	State      string // ConsentGranted or ConsentWithdrawn
+	Basis      string // opt_in (when "") or soft_opt_in
+	At         Instant
+	Text       string // what the person was shown
+	Source     string // where: "checkout form", "till 3", "contacts.csv line 12"
+	IP         string // of the person, "" when unknown
 }
 
 func (*Customer) facet() {}
@@ -185,3 +226,6 @@ func (*Refund) facet()   {}
 func (*Cart) facet()     {}
 func (*Product) facet()  {}
 func (*Category) facet() {}
+func (*Event) facet()    {}
+func (*Consent) facet()  {}
+func (*Stock) facet()    {}

@@ -67,6 +67,7 @@ type ProfileOrder struct {
 	ID           string
 	State        string
 	CountsAsSale bool
+	Purchase     string // orders of a shop that share it are one purchase; never "": an order alone has its own id
 	Currency     string
 	Total        int64
 	Refunded     int64

@@ -1,4 +1,4 @@
-package woocommerce
+package lenient
 
 import (
 	"bytes"
@@ -44,7 +44,7 @@ func TestAFieldIsWhatAWholeDecodingFinds(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, name := range []string{"id", "parent_id", "type", "absent"} {
-			if got, want := field(body, name), whole[name]; !bytes.Equal(got, want) {
+			if got, want := Field(body, name), whole[name]; !bytes.Equal(got, want) {
 				t.Fatalf("%s of %s: %s, want %s", name, body, got, want)
 			}
 		}
@@ -54,14 +54,14 @@ func TestAFieldIsWhatAWholeDecodingFinds(t *testing.T) {
 func TestAFieldOfAnything(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		body := rapid.OneOf(rapid.SliceOf(rapid.Byte()), rapid.SliceOf(rapid.SampledFrom([]byte(`{}[]":,\ id1`)))).Draw(t, "body")
-		_ = field(body, "id") // must neither panic nor go on for ever
+		_ = Field(body, "id") // must neither panic nor go on for ever
 	})
 }
 
 func BenchmarkField(b *testing.B) {
 	body := fmt.Appendf(nil, `{"id":12,"note":%q}`, bytes.Repeat([]byte("x"), 4000))
 	for b.Loop() {
-		if field(body, "id") == nil {
+		if Field(body, "id") == nil {
 			b.Fatal("no id")
 		}
 	}

@@ -1,13 +1,13 @@
-package woocommerce
+package lenient
 
 import (
 	"bytes"
 	"encoding/json"
 )
 
-// field gives the value of a top-level field of an object, as written. It reads no further and decodes nothing else:
+// Field gives the value of a top-level field of an object, as written. It reads no further and decodes nothing else:
 // bodies of webhooks are long, their id comes first. nil when there is none, or when what comes before is no JSON.
-func field(body []byte, name string) json.RawMessage {
+func Field(body []byte, name string) json.RawMessage {
 	s := scanner{b: body}
 	if !s.take('{') {
 		return nil
