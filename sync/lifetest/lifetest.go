@@ -52,7 +52,9 @@ func ProductText(name string, price int64, inStock bool) string {
 }
 
 // CategoryText describes a category.
-func CategoryText(name, parent string) string { return fmt.Sprintf("category %s under %q", name, parent) }
+func CategoryText(name, parent string) string {
+	return fmt.Sprintf("category %s under %q", name, parent)
+}
 
 // Run lets shops live on both database engines. clock is business time, which the shop lives by as well.
 func Run(t *testing.T, open func(t *testing.T, clock func() time.Time) Shop) {
