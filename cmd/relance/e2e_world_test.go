@@ -74,7 +74,8 @@ woocommerce:
   key: ` + wooshop.DefaultKey + `
   secret: ` + wooshop.DefaultSecret + `
   webhook_secret: ` + wooshop.DefaultWebhookSecret + `
-  consent: {customer: newsletter_optin, order: newsletter_optin}
+mapping:
+  consent: {customer: meta.newsletter_optin, order: meta.newsletter_optin}
 `
 
 const worldSegments = `cart_left:

@@ -134,7 +134,8 @@ woocommerce:
   key: %s
   secret: %s
   webhook_secret: %s
-  consent: {customer: newsletter_optin, order: newsletter_optin}
+mapping:
+  consent: {customer: meta.newsletter_optin, order: meta.newsletter_optin}
 `, server.URL, wooshop.DefaultKey, wooshop.DefaultSecret, wooshop.DefaultWebhookSecret),
 		"segments/segments.yaml":   "cart_left:\n  match:\n    all:\n      - open_cart: {idle_for: 1s, younger_than: 1h}\n      - consent: granted\n",
 		"campaigns/campaigns.yaml": "abandoned_cart:\n  trigger: {enters: cart_left}\n  occurrence: cart\n  steps:\n    - id: reminder\n      send: {template: abandoned_cart}\n",

@@ -135,7 +135,10 @@ func (v *validator) expression(path, text string, fields []string, of string) {
 
 func has(fields []string, name string) bool {
 	return slices.ContainsFunc(fields, func(f string) bool {
-		return f == name || strings.HasSuffix(f, ".") && strings.HasPrefix(name, f) && len(name) > len(f)
+		if strings.HasSuffix(f, ".") {
+			return strings.HasPrefix(name, f) && len(name) > len(f)
+		}
+		return f == name
 	})
 }
 

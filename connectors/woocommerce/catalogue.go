@@ -29,6 +29,7 @@ type wireProduct struct {
 	Images      list[picture] `json:"images"`
 	Brands      list[term]    `json:"brands"`
 	Categories  list[term]    `json:"categories"`
+	Meta        list[meta]    `json:"meta_data"`
 	Modified    stamp         `json:"date_modified_gmt"`
 }
 
@@ -67,13 +68,24 @@ func (n normaliser) product(raw []byte, currency string) (crm.Ref, []crm.Fact, e
 	if len(w.Images) > 0 {
 		p.ImageURL = string(w.Images[0].Src)
 	}
-	if len(w.Brands) > 0 {
-		p.Brand = html.UnescapeString(string(w.Brands[0].Name))
-	}
+	p.Brand = n.brand(w, raw)
 	for _, c := range w.Categories {
 		p.Categories = append(p.Categories, string(c.ID))
 	}
 	return ref, []crm.Fact{{Ref: ref, Body: p}}, nil
+}
+
+// brand is what the shop's mapping says, else the first of WooCommerce's own brands (9.4 and newer).
+func (n normaliser) brand(w wireProduct, raw []byte) string {
+	if e := n.mapped.Brand; e != nil {
+		if v, _ := e.Value(record{raw: raw, meta: w.Meta}.value); v != "" {
+			return v
+		}
+	}
+	if len(w.Brands) == 0 {
+		return ""
+	}
+	return html.UnescapeString(string(w.Brands[0].Name))
 }
 
 func goneProduct(id string) crm.Fact {

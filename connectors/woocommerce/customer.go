@@ -1,6 +1,7 @@
 package woocommerce
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -38,21 +39,36 @@ func (n normaliser) customer(raw []byte) (crm.Ref, []crm.Fact, error) {
 		RegisteredAt: crm.Instant(w.Created), ModifiedAt: crm.Instant(w.Modified),
 	}
 	facts := []crm.Fact{{Ref: ref, Body: c}, {Ref: ref, Body: w.Billing.address()}}
-	if w.Meta == nil {
-		return ref, facts, nil
+	r := record{raw: raw}
+	if w.Meta != nil {
+		r.meta = *w.Meta
+		c.Attributes = attributes(r.meta)
 	}
-	c.Attributes = attributes(*w.Meta)
-	if n.birthday != "" {
-		c.Birthday = civilDate(c.Attributes[n.birthday])
+	n.mappedProfile(c, r)
+	if e := n.mapped.CustomerConsent; e == nil || w.Meta == nil && strings.HasPrefix(e.Field, rootMeta) {
+		return ref, facts, nil // what a shop manager's key does not see has not turned false
 	}
-	if n.consent != nil && n.consent.Customer != "" {
-		at := c.ModifiedAt
-		if at == 0 {
-			at = c.RegisteredAt
+	said := n.optIn(n.mapped.CustomerConsent, r)
+	said.SourceAt = cmp.Or(c.ModifiedAt, c.RegisteredAt)
+	return ref, append(facts, crm.Fact{Ref: ref, Body: said}), nil
+}
+
+// mappedProfile sets what the shop's mapping says about an account.
+func (n normaliser) mappedProfile(c *crm.Customer, r record) {
+	if e := n.mapped.Birthday; e != nil {
+		v, _ := e.Value(r.value)
+		c.Birthday = civilDate(v)
+	}
+	if e := n.mapped.Locale; e != nil {
+		v, _ := e.Value(r.value)
+		c.Locale = locale(v)
+	}
+	for name, v := range n.mapped.AttributesOf(r.value) {
+		if c.Attributes == nil {
+			c.Attributes = map[string]string{}
 		}
-		facts = append(facts, crm.Fact{Ref: ref, Body: n.optIn(*w.Meta, n.consent.Customer, at, "")})
+		c.Attributes[name] = v
 	}
-	return ref, facts, nil
 }
 
 func (p person) address() *crm.Address {
@@ -84,20 +100,6 @@ func attributes(ms []meta) map[string]string {
 	return out
 }
 
-// optIn reads a mapped field. Of a key that occurs twice with different answers the cautious one counts.
-func (n normaliser) optIn(ms []meta, key string, at crm.Instant, email string) *crm.OptIn {
-	o := &crm.OptIn{Topic: n.consent.topic(), Channel: "email", SourceAt: at, Email: email, NoMeans: n.consent.noMeans()}
-	for _, m := range ms {
-		if string(m.Key) != key || string(m.Value) == "null" {
-			continue
-		}
-		if v := n.consent.means(lenient.Scalar(m.Value)); o.Value != "no" {
-			o.Value = v
-		}
-	}
-	return o
-}
-
 // civilDate reads the ways in which shops keep a birthday; "" when it is none of them.
 func civilDate(s string) string {
 	for _, layout := range []string{time.DateOnly, "02/01/2006", "02.01.2006", "20060102", wireTime, time.DateTime} {
@@ -106,6 +108,20 @@ func civilDate(s string) string {
 		}
 	}
 	return ""
+}
+
+// locale writes WordPress's names as BCP 47: "de_DE_formal" is "de-DE". "" for what is no locale.
+func locale(s string) string {
+	lang, rest, _ := strings.Cut(strings.ReplaceAll(strings.TrimSpace(s), "-", "_"), "_")
+	region, _, _ := strings.Cut(rest, "_")
+	lang, region = strings.ToLower(lang), strings.ToUpper(region)
+	switch letters := "abcdefghijklmnopqrstuvwxyz"; {
+	case len(lang) < 2 || len(lang) > 3 || strings.Trim(lang, letters) != "":
+		return ""
+	case len(region) != 2 || strings.Trim(strings.ToLower(region), letters) != "":
+		return lang
+	}
+	return lang + "-" + region
 }
 
 func goneCustomer(id string) []crm.Fact {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/relance/relance/connectors"
+	"github.com/relance/relance/connectors/mapping"
 	"github.com/relance/relance/connectors/woocommerce"
 	"github.com/relance/relance/connectors/woocommerce/wooshop"
 )
@@ -45,8 +46,10 @@ func openShop(t *testing.T) (*wooshop.Shop, *clock) {
 func config(url string, c *clock) woocommerce.Config {
 	return woocommerce.Config{
 		URL: url, Key: wooshop.DefaultKey, Secret: wooshop.DefaultSecret, WebhookSecret: wooshop.DefaultWebhookSecret,
-		Consent: &woocommerce.ConsentMapping{Customer: "newsletter_optin", Order: "newsletter_optin"}, Birthday: "date_naissance",
-		Statuses: map[string]string{"en-preparation": "accepted"}, Clock: c.now,
+		Clock: c.now, Mapping: mapping.Mapping{
+			Consent:  &mapping.Consent{Customer: "meta.newsletter_optin", Order: "meta.newsletter_optin"},
+			Birthday: "meta.date_naissance", Statuses: map[string]string{"en-preparation": "accepted"},
+		},
 	}
 }
 

@@ -2,8 +2,6 @@ package woocommerce
 
 import (
 	"encoding/json"
-	"maps"
-	"slices"
 
 	"github.com/relance/relance/connectors/lenient"
 )
@@ -62,5 +60,3 @@ type meta struct {
 	Key   text            `json:"key"`
 	Value json.RawMessage `json:"value"`
 }
-
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -3,18 +3,30 @@ package woocommerce
 import (
 	"testing"
 
-	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/relance/relance/connectors/lenient"
+	"github.com/relance/relance/connectors/mapping"
 	"github.com/relance/relance/internal/crm"
 )
 
-func TestLenientOrder(t *testing.T) {
-	n := normaliser{
-		base: "https://shop.example", statuses: map[string]string{"en-preparation": crm.StateAccepted},
-		consent: &ConsentMapping{Order: "optin", False: "withdrawn"},
+func reading(t *testing.T, m mapping.Mapping) normaliser {
+	t.Helper()
+	if ps := m.Validate(Fields()); len(ps) > 0 {
+		t.Fatal(ps)
 	}
+	n, err := newNormaliser("https://shop.example", m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestLenientOrder(t *testing.T) {
+	n := reading(t, mapping.Mapping{
+		Statuses: map[string]string{"wc-en-preparation": crm.StateAccepted},
+		Consent:  &mapping.Consent{Order: "meta.optin", False: "withdrawn"},
+	})
 	raw := `{"id":"95","number":95,"status":"en-preparation","currency":"eur","customer_id":false,"billing":[],
 	  "shipping":{"country":"be","city":"Liège"},"total":10.5,"total_tax":"","shipping_total":null,"date_created_gmt":"2026-01-02T03:04:05",
 	  "date_modified_gmt":null,"meta_data":{"0":{"key":"optin","value":"1"},"3":{"key":"optin","value":{"a":1}}},
@@ -43,7 +55,7 @@ func TestLenientOrder(t *testing.T) {
 }
 
 func TestRejectedOrders(t *testing.T) {
-	n := normaliser{}
+	n := reading(t, mapping.Mapping{})
 	for name, raw := range map[string]string{
 		"no id":       `{"status":"completed","currency":"EUR"}`,
 		"no status":   `{"id":1,"currency":"EUR"}`,
@@ -76,7 +88,7 @@ func containsJane(s string) bool {
 }
 
 func TestStates(t *testing.T) {
-	n := normaliser{statuses: map[string]string{"shipped-custom": crm.StateShipped, "completed": crm.StateShipped}}
+	n := reading(t, mapping.Mapping{Statuses: map[string]string{"shipped-custom": crm.StateShipped, "completed": crm.StateShipped}})
 	for status, want := range map[string]string{
 		"checkout-draft": crm.StateDraft, "auto-draft": crm.StateDraft, "pending": crm.StatePending, "failed": crm.StateFailed,
 		"on-hold": crm.StateOnHold, "processing": crm.StateAccepted, "cancelled": crm.StateCancelled, "refunded": crm.StateRefunded,
@@ -92,7 +104,7 @@ func TestStates(t *testing.T) {
 }
 
 func TestLenientProductAndCustomer(t *testing.T) {
-	n := normaliser{consent: &ConsentMapping{Customer: "optin"}, birthday: "born"}
+	n := reading(t, mapping.Mapping{Consent: &mapping.Consent{Customer: "meta.optin"}, Birthday: "meta.born"})
 	_, facts, err := n.product([]byte(`{"id":7,"name":"A & B","price":"","manage_stock":"parent","stock_quantity":-3,"stock_status":"onbackorder",
 	  "images":[],"brands":[{"id":1,"name":"Caf&eacute; &amp; Co"}],"categories":{"2":{"id":"9"}}}`), "EUR")
 	if err != nil {
@@ -120,30 +132,65 @@ func TestLenientProductAndCustomer(t *testing.T) {
 	}
 }
 
-// The library takes an unquoted false: for a boolean and drops the mapping; package config reads keys by their text.
-func TestConfigAsYAML(t *testing.T) {
-	var c Config
-	err := yaml.UnmarshalWithOptions([]byte(`
-url: https://boutique.example.com
-key: ck_1
-secret: cs_1
-webhook_secret: s
-birthday: date_naissance
-statuses: {en-preparation: accepted}
-consent:
-  customer: newsletter_optin
-  order: newsletter_optin
-  yes: ["yes", "1"]
-  "false": withdrawn
-`), &c, yaml.Strict())
+func TestMappedFields(t *testing.T) {
+	n := reading(t, mapping.Mapping{
+		Brand: "attribute.nom-de-marque", Locale: "meta.langue", Birthday: "billing.birth",
+		Consent:    &mapping.Consent{Customer: `role in ["club", "customer"]`},
+		Attributes: map[string]string{"club": `role == "club"`, "ville": "billing.city", "points": "meta._points", "none": "meta.none"},
+	})
+	_, facts, err := n.customer([]byte(`{"id":3,"role":"Club","billing":{"birth":"1980-12-24","city":"Lyon"},
+	  "meta_data":[{"key":"langue","value":"de_CH_informal"},{"key":"_points","value":12}]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Consent == nil || c.Consent.False != "withdrawn" || len(c.Consent.Yes) != 2 || c.Statuses["en-preparation"] != crm.StateAccepted {
-		t.Errorf("%+v %+v", c, c.Consent)
+	c := facts[0].Body.(*crm.Customer)
+	if d := cmp.Diff(map[string]string{"club": "yes", "ville": "Lyon", "points": "12", "langue": "de_CH_informal"}, c.Attributes); d != "" || c.Locale != "de-CH" || c.Birthday != "1980-12-24" {
+		t.Errorf("%+v %s", c, d)
 	}
-	if ps := c.Validate(); len(ps) > 0 {
-		t.Error(ps)
+	if o := facts[2].Body.(*crm.OptIn); o.Value != "yes" {
+		t.Errorf("%+v", o)
+	}
+	for body, want := range map[string]string{
+		`{"id":1,"attributes":[{"name":"Couleur","options":["rouge"]},{"name":"Nom de marque","options":["Caf&eacute;","B"]}]}`: "Café",
+		`{"id":1,"attributes":[{"slug":"pa_nom-de-marque","name":"Marque","option":"Or"}]}`:                                     "Or",
+		`{"id":1,"attributes":[],"brands":[{"name":"Own"}]}`:                                                                    "Own",
+		`{"id":1,"attributes":{"1":{"name":"nom de marque","options":{"2":"Zed"}}}}`:                                            "Zed",
+		`{"id":1}`: "",
+	} {
+		_, facts, err := n.product([]byte(body), "EUR")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := facts[0].Body.(*crm.Product).Brand; got != want {
+			t.Errorf("%s: brand %q, want %q", body, got, want)
+		}
+	}
+	n = reading(t, mapping.Mapping{Brand: "tags"})
+	if _, facts, _ := n.product([]byte(`{"id":1,"tags":[{"id":4,"name":"A &amp; B"}]}`), "EUR"); facts[0].Body.(*crm.Product).Brand != "A & B" {
+		t.Errorf("%+v", facts[0].Body)
+	}
+}
+
+// A shop manager's key does not see meta data: nothing has turned false because of it, and what is no meta data still counts.
+func TestConsentThatTheKeyDoesNotSee(t *testing.T) {
+	const hidden = `{"id":3,"role":"club","billing":{}}`
+	_, facts, _ := reading(t, mapping.Mapping{Consent: &mapping.Consent{Customer: "meta.optin"}}).customer([]byte(hidden))
+	if len(facts) != 2 {
+		t.Errorf("%+v", facts)
+	}
+	_, facts, _ = reading(t, mapping.Mapping{Consent: &mapping.Consent{Customer: "role == club"}}).customer([]byte(hidden))
+	if len(facts) != 3 || facts[2].Body.(*crm.OptIn).Value != "yes" {
+		t.Errorf("%+v", facts)
+	}
+}
+
+func TestLocales(t *testing.T) {
+	for in, want := range map[string]string{
+		"fr_FR": "fr-FR", "de_DE_formal": "de-DE", "fr": "fr", "EN-gb": "en-GB", "": "", "français": "", "x": "", "pt_PT_ao90": "pt-PT", "fr_1": "fr",
+	} {
+		if got := locale(in); got != want {
+			t.Errorf("%s is %q, want %q", in, got, want)
+		}
 	}
 }
 

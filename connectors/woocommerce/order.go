@@ -54,14 +54,6 @@ type line struct {
 	Meta        list[meta] `json:"meta_data"`
 }
 
-// normaliser turns bodies into facts. Pure: the same body gives the same facts, from a page or from a single read.
-type normaliser struct {
-	base     string // the shop's address, without a slash at the end
-	statuses map[string]string
-	consent  *ConsentMapping
-	birthday string
-}
-
 // order gives the facets of an order: itself, the cart that it is or that it closed, and what its opt-in box says.
 func (n normaliser) order(raw []byte) (crm.Ref, []crm.Fact, error) {
 	w, o, err := n.decodeOrder(raw)
@@ -70,12 +62,15 @@ func (n normaliser) order(raw []byte) (crm.Ref, []crm.Fact, error) {
 	}
 	ref := crm.Ref{Kind: crm.KindOrder, ID: string(w.ID)}
 	facts := []crm.Fact{{Ref: ref, Body: o}, n.cart(w, o)}
-	if n.consent != nil && n.consent.Order != "" && o.State != crm.StateDraft {
-		email := ""
+	if o.State == crm.StateDraft {
+		return ref, facts, nil
+	}
+	if said := n.optIn(n.mapped.OrderOptIn, record{raw: raw, meta: w.Meta}); said != nil {
+		said.SourceAt = o.PlacedAt
 		if o.CustomerID == "" {
-			email = o.Email
+			said.Email = o.Email
 		}
-		facts = append(facts, crm.Fact{Ref: ref, Body: n.optIn(w.Meta, n.consent.Order, o.PlacedAt, email)})
+		facts = append(facts, crm.Fact{Ref: ref, Body: said})
 	}
 	return ref, facts, nil
 }
@@ -160,7 +155,7 @@ func lines(ws []line, currency string) ([]crm.Line, error) {
 
 // state maps a status; the shop's own mapping wins. An unknown status is "other": the set is open.
 func (n normaliser) state(status string) string {
-	if s, ok := n.statuses[status]; ok {
+	if s, ok := n.mapped.Statuses[status]; ok {
 		return s
 	}
 	switch status {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/relance/relance/connectors"
+	"github.com/relance/relance/connectors/mapping"
 	"github.com/relance/relance/connectors/woocommerce"
 	"github.com/relance/relance/connectors/woocommerce/wooshop"
 	"github.com/relance/relance/internal/fault"
@@ -113,17 +114,14 @@ func TestValidate(t *testing.T) {
 		change func(*woocommerce.Config)
 		path   string
 	}{
-		"no url":        {func(c *woocommerce.Config) { c.URL = "" }, "$.url"},
-		"plain http":    {func(c *woocommerce.Config) { c.URL = "http://boutique.example.com" }, "$.url"},
-		"api path":      {func(c *woocommerce.Config) { c.URL += "/wp-json/wc/v3" }, "$.url"},
-		"keys in url":   {func(c *woocommerce.Config) { c.URL += "?consumer_key=ck_1" }, "$.url"},
-		"no key":        {func(c *woocommerce.Config) { c.Key = "" }, "$.key"},
-		"exchanged":     {func(c *woocommerce.Config) { c.Key, c.Secret = c.Secret, c.Key }, "$.key"},
-		"no secret":     {func(c *woocommerce.Config) { c.Secret = "" }, "$.secret"},
-		"no such file":  {func(c *woocommerce.Config) { c.CAFile = "/nowhere.pem" }, "$.ca_file"},
-		"unknown state": {func(c *woocommerce.Config) { c.Statuses = map[string]string{"en-preparation": "cooking"} }, "$.statuses.en-preparation"},
-		"empty consent": {func(c *woocommerce.Config) { c.Consent = &woocommerce.ConsentMapping{} }, "$.consent"},
-		"unknown false": {func(c *woocommerce.Config) { c.Consent.False = "no" }, "$.consent.false"},
+		"no url":       {func(c *woocommerce.Config) { c.URL = "" }, "$.url"},
+		"plain http":   {func(c *woocommerce.Config) { c.URL = "http://boutique.example.com" }, "$.url"},
+		"api path":     {func(c *woocommerce.Config) { c.URL += "/wp-json/wc/v3" }, "$.url"},
+		"keys in url":  {func(c *woocommerce.Config) { c.URL += "?consumer_key=ck_1" }, "$.url"},
+		"no key":       {func(c *woocommerce.Config) { c.Key = "" }, "$.key"},
+		"exchanged":    {func(c *woocommerce.Config) { c.Key, c.Secret = c.Secret, c.Key }, "$.key"},
+		"no secret":    {func(c *woocommerce.Config) { c.Secret = "" }, "$.secret"},
+		"no such file": {func(c *woocommerce.Config) { c.CAFile = "/nowhere.pem" }, "$.ca_file"},
 	} {
 		cfg := config("https://boutique.example.com", &clock{})
 		c.change(&cfg)
@@ -135,6 +133,21 @@ func TestValidate(t *testing.T) {
 			if strings.Contains(p.Message+p.Want, wooshop.DefaultSecret) {
 				t.Errorf("%s: the secret is in the message", name)
 			}
+		}
+	}
+}
+
+func TestAMappingThatCannotBeMeant(t *testing.T) {
+	for want, m := range map[string]mapping.Mapping{
+		"$.mapping.statuses.en-preparation": {Statuses: map[string]string{"en-preparation": "cooking"}},
+		"$.mapping.consent.customer":        {Consent: &mapping.Consent{Customer: "newsletter_optin"}},
+		"$.mapping.brand":                   {Brand: "attribute."},
+	} {
+		cfg := config("https://boutique.example.com", &clock{})
+		cfg.Mapping = m
+		_, err := woocommerce.New(cfg, nil)
+		if fault.ClassOf(err) != fault.Operator || !strings.Contains(err.Error(), want) || fault.HintOf(err) == "" {
+			t.Errorf("want %s refused: %v", want, err)
 		}
 	}
 }

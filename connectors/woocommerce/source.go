@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -80,7 +81,12 @@ var (
 // New makes a Source. transport nil means the machine's network, with c.CAFile trusted.
 // An error is a *fault.Error of class operator: the configuration cannot work.
 func New(c Config, transport http.RoundTripper) (*Source, error) {
-	if ps := c.Validate(); len(ps) > 0 {
+	ps := c.Validate()
+	for _, p := range c.Mapping.Validate(Fields()) {
+		p.Path = "$.mapping" + strings.TrimPrefix(p.Path, "$")
+		ps = append(ps, p)
+	}
+	if len(ps) > 0 {
 		return nil, &fault.Error{
 			Class: fault.Operator, Op: "woocommerce: reading the configuration",
 			Err: errors.New(ps[0].Path + ": " + ps[0].Message), Hint: "It wants " + ps[0].Want + ".",
@@ -90,13 +96,16 @@ func New(c Config, transport http.RoundTripper) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
+	norm, err := newNormaliser(cl.base, c.Mapping)
+	if err != nil {
+		return nil, fault.New(fault.Operator, "woocommerce: reading the mapping", err)
+	}
 	clock := c.Clock
 	if clock == nil {
 		clock = time.Now
 	}
 	return &Source{
-		client: cl, feeds: feeds(c.Every), hook: decodedSecret(c.WebhookSecret), clock: clock,
-		norm: normaliser{base: cl.base, statuses: c.Statuses, consent: c.Consent, birthday: c.Birthday},
+		client: cl, feeds: feeds(c.Every), hook: decodedSecret(c.WebhookSecret), clock: clock, norm: norm,
 	}, nil
 }
 
