@@ -142,14 +142,17 @@ func (d *decoder) structure(n ast.Node, v reflect.Value, what string) {
 			continue
 		}
 		if base, isFile := strings.CutSuffix(k, "_file"); isFile && isSecret(base) {
-			if f, known := fields[base]; known && f.Kind() == reflect.String {
+			if f, known := fields[base]; known && (f.Kind() == reflect.String || f.Type() == reflect.TypeFor[[]string]()) {
 				d.secretFile(kv, base, f, pairs)
 				continue
 			}
 		}
 		d.l.typos[n] = true
-		if near := d.unknown(kv.Key, k, slices.Sorted(maps.Keys(fields))); isSecretValue(near, scalarText(kv.Value)) {
-			d.l.mask.hide(scalarText(kv.Value))
+		near := d.unknown(kv.Key, k, slices.Sorted(maps.Keys(fields)))
+		for _, text := range scalarTexts(kv.Value) {
+			if isSecretValue(near, text) {
+				d.l.mask.hide(text)
+			}
 		}
 	}
 }
@@ -162,7 +165,7 @@ func (d *decoder) resolvePath(key string, f reflect.Value) {
 	f.SetString(d.l.path(f.String()))
 }
 
-// secretFile reads a secret from the file that <key>_file names.
+// secretFile reads a secret from the file that <key>_file names; a list of them, one a line.
 func (d *decoder) secretFile(kv *ast.MappingValueNode, base string, f reflect.Value, pairs []*ast.MappingValueNode) {
 	for _, other := range pairs {
 		if keyText(other.Key) == base {
@@ -172,14 +175,22 @@ func (d *decoder) secretFile(kv *ast.MappingValueNode, base string, f reflect.Va
 	}
 	data, err := os.ReadFile(d.l.path(scalarText(kv.Value)))
 	if err != nil {
-		f.SetString("not read") // so that nobody calls it missing as well
+		setSecret(f, "not read") // so that nobody calls it missing as well
 		d.l.at(d.doc, kv.Value, fmt.Sprintf("the file of %s cannot be read: %s", base, cause(err)),
 			"a file that this user may read; a relative path starts at "+filepath.Base(d.l.dir)+"/")
 		return
 	}
 	secret := strings.TrimRight(string(data), "\r\n")
 	d.l.mask.hide(secret)
-	f.SetString(secret)
+	setSecret(f, secret)
+}
+
+func setSecret(f reflect.Value, secret string) {
+	if f.Kind() == reflect.String {
+		f.SetString(secret)
+		return
+	}
+	f.Set(reflect.ValueOf(strings.Fields(secret)))
 }
 
 // unknown reports a key and gives the one that is probably meant, or "".

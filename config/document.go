@@ -129,8 +129,10 @@ func (r *resolver) resolve(n ast.Node) (ast.Node, int) {
 func (r *resolver) pair(kv *ast.MappingValueNode) int {
 	var size int
 	kv.Value, size = r.resolve(kv.Value)
-	if s := scalarText(kv.Value); isSecretValue(keyText(kv.Key), s) {
-		r.l.mask.hide(s)
+	for _, s := range scalarTexts(kv.Value) {
+		if isSecretValue(keyText(kv.Key), s) {
+			r.l.mask.hide(s)
+		}
 	}
 	return min(size, maxNodes+1)
 }
@@ -149,6 +151,21 @@ func (r *resolver) expand(n ast.Node, s string) string {
 		r.l.unset[n] = true
 	}
 	return out
+}
+
+// has tells whether the document has a top-level key, empty or not.
+func (d *document) has(key string) bool {
+	switch n := d.root.(type) {
+	case *ast.MappingNode:
+		for _, kv := range n.Values {
+			if keyText(kv.Key) == key {
+				return true
+			}
+		}
+	case *ast.MappingValueNode:
+		return keyText(n.Key) == key
+	}
+	return false
 }
 
 // keyText is a mapping key as written.
@@ -170,6 +187,19 @@ func scalarText(n ast.Node) string {
 		return n.GetToken().Value
 	}
 	return ""
+}
+
+// scalarTexts are the texts of a scalar, or of the scalars in a list.
+func scalarTexts(n ast.Node) []string {
+	list, ok := n.(*ast.SequenceNode)
+	if !ok {
+		return []string{scalarText(n)}
+	}
+	var out []string
+	for _, v := range list.Values {
+		out = append(out, scalarText(v))
+	}
+	return out
 }
 
 // startOf is the first token of a node: a mapping's own token is the colon of its first pair.

@@ -19,14 +19,6 @@ const templatesDir = "templates"
 
 // domain has each package check what it owns.
 func (l *loader) domain(f *files, c *Config) {
-	for _, name := range slices.Sorted(maps.Keys(c.Shops)) {
-		s := c.Shops[name]
-		s.WooCommerce.Shop = name
-		c.Shops[name] = s
-		if s.Platform == "woocommerce" {
-			l.problems(f.shopDocs[name], "$.woocommerce", s.WooCommerce.Validate())
-		}
-	}
 	l.problemsIn(f.segmentDocs, f.segments.Validate())
 	known := l.templates(c)
 	if f.mainDoc == nil || f.broken { // names are missing that the unreadable files define

@@ -96,28 +96,13 @@ func (l *loader) path(p string) string {
 // that a value is written under, and how far it came.
 func locate(root ast.Node, path string) (shown, reached ast.Node) {
 	here, shown := root, root
-	for _, step := range steps(path) {
-		var next, key ast.Node
-		switch n := here.(type) {
-		case *ast.MappingNode:
-			for _, kv := range n.Values {
-				if keyText(kv.Key) == step {
-					next, key = kv.Value, kv.Key
-				}
-			}
-		case *ast.MappingValueNode:
-			if keyText(n.Key) == step {
-				next, key = n.Value, n.Key
-			}
-		case *ast.SequenceNode:
-			if i, err := strconv.Atoi(step); err == nil && i >= 0 && i < len(n.Values) {
-				next = n.Values[i]
-			}
-		}
+	way := steps(path)
+	for len(way) > 0 {
+		key, next, n := child(here, way)
 		if next == nil {
 			return shown, here
 		}
-		here, shown = next, next
+		here, shown, way = next, next, way[n:]
 		switch next.(type) {
 		case *ast.MappingNode, *ast.MappingValueNode, *ast.SequenceNode, *ast.NullNode:
 			if key != nil {
@@ -126,6 +111,36 @@ func locate(root ast.Node, path string) (shown, reached ast.Node) {
 		}
 	}
 	return shown, here
+}
+
+// child finds what the first steps of a way lead to, and how many they are: a key may have dots in it.
+func child(here ast.Node, way []string) (key, next ast.Node, taken int) {
+	for n := 1; n <= len(way); n++ {
+		if key, next = step(here, strings.Join(way[:n], ".")); next != nil {
+			return key, next, n
+		}
+	}
+	return nil, nil, 0
+}
+
+func step(here ast.Node, step string) (key, next ast.Node) {
+	switch n := here.(type) {
+	case *ast.MappingNode:
+		for _, kv := range n.Values {
+			if keyText(kv.Key) == step {
+				next, key = kv.Value, kv.Key
+			}
+		}
+	case *ast.MappingValueNode:
+		if keyText(n.Key) == step {
+			next, key = n.Value, n.Key
+		}
+	case *ast.SequenceNode:
+		if i, err := strconv.Atoi(step); err == nil && i >= 0 && i < len(n.Values) {
+			next = n.Values[i]
+		}
+	}
+	return key, next
 }
 
 // steps cuts $.a.'b.c'[1] into a, b.c, 1.

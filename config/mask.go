@@ -19,7 +19,7 @@ type masker struct {
 }
 
 func newMasker() *masker {
-	word := `[\w.-]*(?:key|secret|password|passwd|token)`
+	word := `[\w.-]*(?:key|secrets?|password|passwd|token)`
 	return &masker{
 		key:     regexp.MustCompile(`(?i)^.*?(?:["']` + word + `["']\s*:\s*|` + word + `\s*:(?:\s+|$))`),
 		address: regexp.MustCompile(`(?i)^\s*["']?(?:database|dsn)["']?\s*:\s+`),
@@ -134,8 +134,10 @@ func (m *masker) secretStart(lines []string, number int) (int, bool) {
 			continue
 		}
 		if m.key.MatchString(above) {
-			runs := indent(lines[number-1]) > indent(above) && !strings.Contains(lines[number-1], ": ")
-			return indent(lines[number-1]), runs
+			line := lines[number-1]
+			item := indent(line) == indent(above) && strings.HasPrefix(strings.TrimSpace(line), "- ") // of a list under the key
+			runs := (item || indent(line) > indent(above)) && !strings.Contains(line, ": ")
+			return indent(line), runs
 		}
 		return 0, false
 	}

@@ -16,6 +16,9 @@ func TestSecretsAreMaskedHoweverTheyAreWritten(t *testing.T) {
 		"suffix":       "    api_key: s3cr3t-value",
 		"upper":        "API_KEY: s3cr3t-value",
 		"token":        "- token:   s3cr3t-value",
+		"token secret": "  token_secret: s3cr3t-value",
+		"consumer":     "  consumer_secret: s3cr3t-value",
+		"list":         "  secrets: [s3cr3t-value, other]",
 		"password":     "password: s3cr3t-value",
 		"dsn":          "database: mysql:relance:s3cr3t-value@tcp(db:3306)/relance",
 		"unclosed":     `key: "s3cr3t-value`,
@@ -42,6 +45,16 @@ func TestASecretOfSeveralLinesIsMaskedOnEachOfThem(t *testing.T) {
 	}
 	if got, _ := newMasker().line(lines, 6, 3); got != lines[5] {
 		t.Errorf("line 6 is no secret: %s", got)
+	}
+}
+
+func TestSecretsInAListAreMasked(t *testing.T) {
+	t.Parallel()
+	lines := strings.Split("push:\n  secrets:\n    - first-part\n    - second-part\n  secrets:\n  - third-part\n  - fourth-part\ntitle: x", "\n")
+	for n, hidden := range map[int]string{3: "first-part", 4: "second-part", 6: "third-part", 7: "fourth-part"} {
+		if got, _ := newMasker().line(lines, n, 1); strings.Contains(got, hidden) {
+			t.Errorf("line %d: %s", n, got)
+		}
 	}
 }
 

@@ -100,7 +100,7 @@ func secretFiles(s *jsonschema.Schema) {
 	var secrets []string
 	for p := s.Properties.Oldest(); p != nil; p = p.Next() {
 		secretFiles(p.Value)
-		if isSecret(p.Key) && p.Value.Type == "string" {
+		if isSecret(p.Key) && (p.Value.Type == "string" || p.Value.Type == "array") {
 			secrets = append(secrets, p.Key)
 		}
 	}

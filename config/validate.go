@@ -12,9 +12,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
-
-	"golang.org/x/text/language"
 
 	"github.com/relance/relance/mailer"
 )
@@ -192,36 +189,4 @@ func (l *loader) name(doc *document, path, what, name string) {
 	if !regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,39}$`).MatchString(name) {
 		l.problem(doc, path, fmt.Sprintf("%q cannot be the name of %s", name, what), "small letters, digits, - and _, at most 40; it begins with a letter or digit")
 	}
-}
-
-func (l *loader) shop(f *files, c *Config, name string) Shop {
-	s, doc := f.shops[name], f.shopDocs[name]
-	if !regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,39}$`).MatchString(name) {
-		l.whole(doc.name, "a shop is called like its file, and this cannot be a name", "small letters, digits, - and _, at most 40; for example shops/boutique.yaml")
-	}
-	s.Title, s.Platform = or(s.Title, name), or(s.Platform, "woocommerce")
-	s.Audience, s.Basis = or(s.Audience, DefaultAudience), or(s.Basis, "opt_in")
-	if _, ok := c.Audiences[s.Audience]; !ok && f.mainDoc != nil {
-		l.noAudience(doc, c, s.Audience)
-	}
-	l.oneOf(doc, "$.platform", s.Platform, "woocommerce")
-	l.oneOf(doc, "$.basis", s.Basis, "opt_in", "soft_opt_in")
-	if _, err := time.LoadLocation(s.Zone); err != nil || s.Zone == "Local" {
-		l.problem(doc, "$.zone", fmt.Sprintf("%q is no time zone", s.Zone), "an IANA name such as Europe/Paris, or nothing to use the shop's own")
-	}
-	if s.Locale != "" {
-		if _, err := language.Parse(s.Locale); err != nil {
-			l.problem(doc, "$.locale", fmt.Sprintf("%q is no locale", s.Locale), "a language tag such as fr, fr-BE or en")
-		}
-	}
-	return s
-}
-
-func (l *loader) noAudience(doc *document, c *Config, name string) {
-	known := slices.Sorted(maps.Keys(c.Audiences))
-	want := "one of " + strings.Join(known, ", ") + " (audiences in " + mainFile + ")"
-	if near := closest(name, known); near != "" {
-		want = "did you mean " + near + "?"
-	}
-	l.problem(doc, "$.audience", fmt.Sprintf("there is no audience %q", name), want)
 }

@@ -8,7 +8,7 @@ func isSecret(key string) bool {
 	if isAddress(k) {
 		return true
 	}
-	for _, word := range []string{"key", "secret", "password", "passwd", "token"} {
+	for _, word := range []string{"key", "secret", "secrets", "password", "passwd", "token"} {
 		if k == word || strings.HasSuffix(k, "_"+word) {
 			return true
 		}

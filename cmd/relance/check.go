@@ -70,7 +70,7 @@ func (c *checkCmd) Run(d *deps) error {
 		if c.Offline {
 			break
 		}
-		s := probe(d, name, cfg.Shops[name])
+		s := probe(d, cfg, name)
 		r.Shops[name], r.OK = s, r.OK && s.OK
 		if !c.JSON {
 			c.print(d, name, s.Findings)
@@ -114,11 +114,15 @@ func (c *checkCmd) print(d *deps, who string, fs []connectors.Finding) {
 	}
 }
 
-// probe asks one shop.
-func probe(d *deps, name string, c config.Shop) checkedShop {
-	source, err := openSource(name, c, appOptions{now: d.now, transport: d.transport})
+// probe asks one shop. One that only sends has nothing to ask.
+func probe(d *deps, cfg *config.Config, name string) checkedShop {
+	source, err := openSource(cfg, name, appOptions{now: d.now, transport: d.transport})
 	if err != nil {
 		return checkedShop{ProbeResult: connectors.ProbeResult{Findings: []connectors.Finding{{What: "settings", Text: sentence(err)}}}}
+	}
+	if source == nil {
+		text := "This shop sends its records to the push API; Relance asks nothing of it."
+		return checkedShop{OK: true, ProbeResult: connectors.ProbeResult{Findings: []connectors.Finding{{What: "push", OK: true, Text: text}}}}
 	}
 	ctx, cancel := context.WithTimeout(d.ctx, 2*time.Minute)
 	defer cancel()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/relance/relance/connectors"
 	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/loop"
 	"github.com/relance/relance/internal/web"
@@ -47,7 +48,9 @@ func (w *daemon) serve(ctx context.Context, public, admin net.Listener) error {
 	defer wg.Wait()
 	wg.Go(func() { stop(keepLanes(ctx, w.leases, w.log)) })
 	for _, s := range w.shops {
-		w.start(ctx, &wg, "sync "+s.Name, s.engine, w.wakes[s.ID])
+		if s.engine != nil {
+			w.start(ctx, &wg, "sync "+s.Name, s.engine, w.wakes[s.ID])
+		}
 	}
 	w.start(ctx, &wg, "segments", w.maintainer, nil)
 	w.start(ctx, &wg, "mailer", w.mailer, nil)
@@ -89,7 +92,9 @@ func (w *daemon) wake(shopID int64) {
 func (w *daemon) publicOptions() web.PublicOptions {
 	targets := map[string]inbox.Target{}
 	for _, s := range w.shops {
-		targets[s.Name] = inbox.Target{ShopID: s.ID, Hinter: s.source}
+		if h, ok := s.source.(connectors.Hinter); ok {
+			targets[s.Name] = inbox.Target{ShopID: s.ID, Hinter: h}
+		}
 	}
 	receiver := inbox.NewReceiver(w.mirror, inbox.Options{
 		Shops: targets, Wake: w.wake, Now: w.clock.Now, Metrics: inbox.NewMetrics(w.registry), Log: w.log.Named("inbox"),

@@ -98,6 +98,9 @@ func (a *app) syncOnce(ctx context.Context, now func() time.Time) error {
 	errs := make([]error, len(a.shops))
 	var readers sync.WaitGroup
 	for i, s := range a.shops {
+		if s.engine == nil { // it sends by itself
+			continue
+		}
 		readers.Go(func() { errs[i] = a.readShop(ctx, s, now) })
 	}
 	readers.Wait()

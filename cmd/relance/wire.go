@@ -16,7 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/relance/relance/config"
-	"github.com/relance/relance/connectors/woocommerce"
+	"github.com/relance/relance/connectors"
 	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/mirror"
 	"github.com/relance/relance/internal/store"
@@ -47,8 +47,8 @@ type app struct {
 // shopUnit is one shop and what reads it.
 type shopUnit struct {
 	mirror.Shop
-	source *woocommerce.Source
-	engine *engine.Engine
+	source connectors.Source // nil for a shop that only sends (push)
+	engine *engine.Engine    // nil with it
 }
 
 // appOptions are what run, sync and the demo do differently.
@@ -161,30 +161,27 @@ func (a *app) openShops(ctx context.Context, o appOptions) error {
 		if err != nil {
 			return err
 		}
-		source, err := openSource(name, c, o)
+		source, err := openSource(a.cfg, name, o)
 		if err != nil {
 			return err
 		}
-		a.shops = append(a.shops, shopUnit{Shop: shop, source: source, engine: engine.New(engine.Options{
-			Mirror: a.mirror, Leases: a.leases, Shop: shop, Source: source, Log: o.log.Named("sync"),
-			Metrics: metrics, Progress: o.progress, Now: o.now, Wall: o.wall,
-		})})
+		unit := shopUnit{Shop: shop, source: source}
+		if source != nil {
+			unit.engine = engine.New(engine.Options{
+				Mirror: a.mirror, Leases: a.leases, Shop: shop, Source: source, Log: o.log.Named("sync"),
+				Metrics: metrics, Progress: o.progress, Now: o.now, Wall: o.wall,
+			})
+		}
+		a.shops = append(a.shops, unit)
 	}
 	return nil
 }
 
 func specOf(name string, c config.Shop) mirror.ShopSpec {
 	return mirror.ShopSpec{
-		Name: name, Audience: c.Audience, Platform: c.Platform, Title: c.Title, Address: c.WooCommerce.URL,
+		Name: name, Audience: c.Audience, Platform: c.Platform, Title: c.Title, Address: c.Address(),
 		Zone: c.Zone, Locale: c.Locale, Basis: c.Basis,
 	}
-}
-
-// openSource makes the connector of a shop. It asks nothing of the shop yet.
-func openSource(name string, c config.Shop, o appOptions) (*woocommerce.Source, error) {
-	wc := c.WooCommerce
-	wc.Shop, wc.Every, wc.Clock = name, o.every, o.now
-	return woocommerce.New(wc, o.transport)
 }
 
 func compileSegments(f rule.File) ([]*rule.Segment, error) {
