@@ -121,6 +121,26 @@ func TestInitLaysOutWhatCheckAccepts(t *testing.T) {
 	}
 }
 
+func TestInitLaysOutAnExampleForEveryPlatform(t *testing.T) {
+	t.Parallel()
+	for _, platform := range []string{"woocommerce", "prestashop", "magento", "push"} {
+		t.Run(platform, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			r.must("init", "--platform", platform)
+			wants(t, r.must("check", "--offline"), "The files are in order: 1 shop, 3 segments, 3 campaigns.")
+			text, err := os.ReadFile(filepath.Join(r.dir, "shops/boutique.yaml"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			wants(t, string(text), "platform: "+platform, platform+":")
+			if _, err := os.Stat(filepath.Join(r.dir, "platforms")); err == nil {
+				t.Error("the other platforms were laid out too")
+			}
+		})
+	}
+}
+
 func TestInitOverwritesNothing(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

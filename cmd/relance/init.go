@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"crypto/rand"
 	"embed"
 	"errors"
 	"fmt"
@@ -8,18 +10,21 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/relance/relance/config"
 )
 
 //go:embed starter
 var starter embed.FS
 
 type initCmd struct {
-	Dir string `arg:"" optional:"" help:"Folder to lay them out in; made when missing. The folder of --config when absent." type:"path"`
+	Platform string `help:"What the shop runs on: woocommerce, prestashop, magento or push (it sends its records itself)." enum:"woocommerce,prestashop,magento,push" default:"woocommerce" placeholder:"NAME"`
+	Dir      string `arg:"" optional:"" help:"Folder to lay them out in; made when missing. The folder of --config when absent." type:"path"`
 }
 
 // Help shows an example.
 func (initCmd) Help() string {
-	return "Nothing is overwritten: if one of the files exists, none is written.\n\nExamples:\n\n  relance init\n  relance init clients/boutique"
+	return "Nothing is overwritten: if one of the files exists, none is written.\n\nExamples:\n\n  relance init\n  relance init clients/boutique\n  relance init --platform prestashop clients/atelier"
 }
 
 // Run lays the files out.
@@ -28,7 +33,7 @@ func (c *initCmd) Run(d *deps) error {
 	if dir == "" {
 		dir = d.dir
 	}
-	files, err := starterFiles()
+	files, err := starterFiles(c.Platform)
 	if err != nil {
 		return err
 	}
@@ -51,7 +56,11 @@ func (c *initCmd) Run(d *deps) error {
 	if dir != d.dir {
 		where = " --config " + c.Dir
 	}
-	fmt.Fprintf(d.out, "\nNext: put the shop's address into shops/boutique.yaml and its key into .env, then relance check%s\n", where)
+	next := "put the shop's address into shops/boutique.yaml and its key into .env, then"
+	if c.Platform == config.Push {
+		next = "give the secret in .env to whoever sends (docs/push-api.md), then"
+	}
+	fmt.Fprintf(d.out, "\nNext: %s relance check%s\n", next, where)
 	return nil
 }
 
@@ -68,22 +77,32 @@ type starterFile struct {
 	mode fs.FileMode
 }
 
-// starterFiles lists what is laid out. Files with a leading dot are kept without it, so that tools see them here.
-func starterFiles() ([]starterFile, error) {
+// platformFiles is where the starting set keeps what differs by platform; WooCommerce's is in place.
+const platformFiles = "platforms/"
+
+// starterFiles lists what is laid out for a platform. Files with a leading dot are kept without it, so that tools see
+// them here.
+func starterFiles(platform string) ([]starterFile, error) {
 	var out []starterFile
 	err := fs.WalkDir(starter, "starter", func(p string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
 			return err
 		}
-		text, err := starter.ReadFile(p)
+		name := strings.TrimPrefix(p, "starter/")
+		if strings.HasPrefix(name, platformFiles) {
+			return nil
+		}
+		text, err := starterText(platform, name)
 		if err != nil {
 			return err
 		}
-		switch name := strings.TrimPrefix(p, "starter/"); name {
+		switch name {
 		case "gitignore":
 			out = append(out, starterFile{".gitignore", text, 0o644})
 		case "env":
-			out = append(out, starterFile{".env", text, 0o600}, starterFile{".env.example", text, 0o644})
+			secret := []byte(strings.ToLower(rand.Text() + rand.Text()))
+			out = append(out, starterFile{".env", bytes.ReplaceAll(text, []byte("{{secret}}"), secret), 0o600},
+				starterFile{".env.example", bytes.ReplaceAll(text, []byte("{{secret}}"), []byte("replace_me")), 0o644})
 		default:
 			out = append(out, starterFile{name, text, 0o644})
 		}
@@ -93,6 +112,15 @@ func starterFiles() ([]starterFile, error) {
 		return nil, fmt.Errorf("reading the starting set: %w", err)
 	}
 	return out, nil
+}
+
+// starterText is a file of the starting set, the platform's own where it has one.
+func starterText(platform, name string) ([]byte, error) {
+	own := map[string]string{"shops/boutique.yaml": platform + ".yaml", "env": platform + ".env"}[name]
+	if own != "" && platform != config.WooCommerce {
+		return starter.ReadFile("starter/" + platformFiles + own)
+	}
+	return starter.ReadFile("starter/" + name)
 }
 
 // write makes a file that must not be there yet.
