@@ -86,7 +86,7 @@ func list(s string) ([]string, error) {
 
 // literal is a quoted text, or a bare word.
 func literal(s string) (value, rest string, err error) {
-	if s == "" {
+	if s == "" || s[0] == ',' {
 		return "", "", errors.New("the value is missing")
 	}
 	if q := s[0]; q == '"' || q == '\'' {
