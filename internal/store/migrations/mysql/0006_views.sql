@@ -69,7 +69,11 @@ CREATE OR REPLACE VIEW mirror_v1_orders AS SELECT
   o.city,
   o.via,
   o.coupons,
-  o.attribution
+  o.attribution,
+  o.base_currency,
+  CASE WHEN o.base_currency='' THEN NULL ELSE CAST(CASE WHEN o.base_currency IN ('BIF','CLP','DJF','GNF','ISK','JPY','KMF','KRW','PYG','RWF','UGX','UYI','VND','VUV','XAF','XOF','XPF') THEN o.base_total WHEN o.base_currency IN ('BHD','IQD','JOD','KWD','LYD','OMR','TND') THEN (o.base_total)/1000 WHEN o.base_currency IN ('CLF','UYW') THEN (o.base_total)/10000 ELSE (o.base_total)/100 END AS DECIMAL(24,4)) END AS base_total,
+  CASE WHEN o.purchase='' THEN o.id ELSE o.purchase END AS purchase,
+  o.cart_id
 FROM orders o JOIN shops s ON s.id=o.shop_id WHERE o.gone_at=0;
 CREATE OR REPLACE VIEW mirror_v1_order_lines AS SELECT
   s.name AS shop,
@@ -111,7 +115,7 @@ CREATE OR REPLACE VIEW mirror_v1_carts AS SELECT
   k.closed_by,
   k.recover_url,
   k.country
-FROM carts k JOIN shops s ON s.id=k.shop_id WHERE k.gone_at=0;
+FROM carts k JOIN shops s ON s.id=k.shop_id WHERE k.gone_at=0 AND k.closed_at=0;
 CREATE OR REPLACE VIEW mirror_v1_cart_lines AS SELECT
   s.name AS shop,
   l.cart_id,
@@ -125,24 +129,7 @@ CREATE OR REPLACE VIEW mirror_v1_cart_lines AS SELECT
   k.currency,
   CAST(CASE WHEN k.currency IN ('BIF','CLP','DJF','GNF','ISK','JPY','KMF','KRW','PYG','RWF','UGX','UYI','VND','VUV','XAF','XOF','XPF') THEN l.total WHEN k.currency IN ('BHD','IQD','JOD','KWD','LYD','OMR','TND') THEN (l.total)/1000 WHEN k.currency IN ('CLF','UYW') THEN (l.total)/10000 ELSE (l.total)/100 END AS DECIMAL(24,4)) AS total,
   l.image_url
-FROM cart_lines l JOIN carts k ON k.shop_id=l.shop_id AND k.id=l.cart_id JOIN shops s ON s.id=l.shop_id WHERE k.gone_at=0;
-CREATE OR REPLACE VIEW mirror_v1_products AS SELECT
-  s.name AS shop,
-  p.id,
-  p.parent_id,
-  p.name,
-  p.sku,
-  p.type,
-  p.status,
-  p.url,
-  p.image_url,
-  p.currency,
-  CAST(CASE WHEN p.currency IN ('BIF','CLP','DJF','GNF','ISK','JPY','KMF','KRW','PYG','RWF','UGX','UYI','VND','VUV','XAF','XOF','XPF') THEN p.price WHEN p.currency IN ('BHD','IQD','JOD','KWD','LYD','OMR','TND') THEN (p.price)/1000 WHEN p.currency IN ('CLF','UYW') THEN (p.price)/10000 ELSE (p.price)/100 END AS DECIMAL(24,4)) AS price,
-  p.in_stock,
-  p.stock,
-  p.brand,
-  CASE WHEN p.modified_at=0 THEN NULL ELSE TIMESTAMPADD(MICROSECOND, p.modified_at*1000, TIMESTAMP'1970-01-01 00:00:00') END AS modified_at
-FROM products p JOIN shops s ON s.id=p.shop_id WHERE p.gone_at=0;
+FROM cart_lines l JOIN carts k ON k.shop_id=l.shop_id AND k.id=l.cart_id JOIN shops s ON s.id=l.shop_id WHERE k.gone_at=0 AND k.closed_at=0;
 CREATE OR REPLACE VIEW mirror_v1_product_categories AS SELECT
   s.name AS shop,
   g.product_id,
