@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/jmoiron/sqlx"
-
 	"github.com/relance/relance/connectors"
 	"github.com/relance/relance/internal/crm"
 )
@@ -25,27 +23,36 @@ func tableOf(kind crm.Kind) string {
 		return "products"
 	case crm.KindCategory:
 		return "categories"
+	case crm.KindEvent:
+		return "events"
+	case crm.KindConsent:
+		return "statements"
 	}
 	return ""
 }
 
-// Counts says per kind what the shop has, what is mirrored and what is quarantined. What the shop has is the newer of
-// what the kind's complete id list said and of the sum over its reading streams (WooCommerce: orders of any status, and
-// those in its bin), which is as old as the oldest of its parts.
+// Counts says per kind what the shop has, what is mirrored and what is quarantined (and not mirrored as it was before).
+// What the shop has is the newer of what the kind's complete id list said and of the sum over its reading streams
+// (WooCommerce: orders of any status, and those in its bin), which is as old as the oldest of its parts. A stream that
+// brings parts of records says nothing of how many there are.
 func (m *Mirror) Counts(ctx context.Context, shopID int64) ([]Count, error) {
 	source, err := m.sourceCounts(ctx, shopID)
 	if err != nil {
 		return nil, err
 	}
-	bad, err := m.countBy(ctx, "SELECT kind, COUNT(*) FROM quarantine WHERE shop_id=? GROUP BY kind", shopID)
-	if err != nil {
-		return nil, err
-	}
 	out := make([]Count, 0, len(crm.Kinds()))
 	for _, kind := range crm.Kinds() {
-		c := Count{Kind: kind, Source: source[kind], Quarantined: bad[kind]}
-		if err := m.db.Read().GetContext(ctx, &c.Mirrored, "SELECT COUNT(*) FROM "+tableOf(kind)+" WHERE shop_id=? AND gone_at=0", shopID); err != nil {
+		table := tableOf(kind)
+		if table == "" {
+			continue
+		}
+		c := Count{Kind: kind, Source: source[kind]}
+		if err := m.db.Read().GetContext(ctx, &c.Mirrored, "SELECT COUNT(*) FROM "+table+" WHERE shop_id=? AND gone_at=0", shopID); err != nil {
 			return nil, fmt.Errorf("counting what is mirrored: %w", err)
+		}
+		if err := m.db.Read().GetContext(ctx, &c.Quarantined, `SELECT COUNT(*) FROM quarantine q WHERE q.shop_id=? AND q.kind=?
+ AND NOT EXISTS (SELECT 1 FROM `+table+` r WHERE r.shop_id=q.shop_id AND r.id=q.id AND r.gone_at=0)`, shopID, kind); err != nil {
+			return nil, fmt.Errorf("counting what is quarantined: %w", err)
 		}
 		out = append(out, c)
 	}
@@ -63,6 +70,9 @@ func (m *Mirror) sourceCounts(ctx context.Context, shopID int64) (map[crm.Kind]i
 	}
 	listed, read := map[crm.Kind]tally{}, map[crm.Kind]tally{}
 	for _, s := range streams {
+		if s.Part {
+			continue
+		}
 		into := read
 		if s.Mode == connectors.ModeIDs {
 			into = listed
@@ -81,21 +91,6 @@ func (m *Mirror) sourceCounts(ctx context.Context, shopID int64) (map[crm.Kind]i
 		if t.counted > read[kind].counted {
 			out[kind] = t.n
 		}
-	}
-	return out, nil
-}
-
-func (m *Mirror) countBy(ctx context.Context, text string, shopID int64) (map[crm.Kind]int64, error) {
-	out := map[crm.Kind]int64{}
-	err := read(ctx, m.db.Read(), text, []any{shopID}, func(r *sqlx.Rows) error {
-		var kind crm.Kind
-		var n int64
-		err := r.Scan(&kind, &n)
-		out[kind] = n
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("counting what is mirrored: %w", err)
 	}
 	return out, nil
 }

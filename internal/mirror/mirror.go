@@ -61,6 +61,7 @@ type Stream struct {
 	Stream       string
 	Kind         crm.Kind
 	Mode         connectors.Mode // the gate waits for delta (and "") streams only
+	Part         bool            // brings parts of records: never counted
 	Cursor       []byte          `db:"cursor_at"`
 	BackfilledAt crm.Instant     `db:"backfilled_at"` // end of the first complete run
 	RunStartedAt crm.Instant     `db:"run_started_at"`

@@ -11,7 +11,7 @@ import (
 // Streams gives the stored positions of a shop.
 func (m *Mirror) Streams(ctx context.Context, shopID int64) ([]Stream, error) {
 	var out []Stream
-	if err := m.db.Read().SelectContext(ctx, &out, `SELECT shop_id, stream, kind, mode, cursor_at, backfilled_at, run_started_at, run_done_at, read_at,
+	if err := m.db.Read().SelectContext(ctx, &out, `SELECT shop_id, stream, kind, mode, part, cursor_at, backfilled_at, run_started_at, run_done_at, read_at,
  wanted_at, next_at, source_count, counted_at, attempts, error FROM streams WHERE shop_id=? ORDER BY stream`, shopID); err != nil {
 		return nil, fmt.Errorf("reading stream positions: %w", err)
 	}
@@ -22,11 +22,11 @@ func (m *Mirror) Streams(ctx context.Context, shopID int64) ([]Stream, error) {
 // read it earlier must not take a newer wish back.
 func (m *Mirror) SaveStream(ctx context.Context, tx *store.Tx, s Stream) error {
 	cols := []string{
-		"shop_id", "stream", "kind", "mode", "cursor_at", "backfilled_at", "run_started_at", "run_done_at",
+		"shop_id", "stream", "kind", "mode", "part", "cursor_at", "backfilled_at", "run_started_at", "run_done_at",
 		"read_at", "next_at", "source_count", "counted_at", "attempts", "error",
 	}
 	row := []any{
-		s.ShopID, s.Stream, string(s.Kind), string(s.Mode), s.Cursor, s.BackfilledAt, s.RunStartedAt, s.RunDoneAt,
+		s.ShopID, s.Stream, string(s.Kind), string(s.Mode), flag(s.Part), s.Cursor, s.BackfilledAt, s.RunStartedAt, s.RunDoneAt,
 		s.ReadAt, s.NextAt, s.SourceCount, s.CountedAt, s.Attempts, clip(s.Error, 1000),
 	}
 	if err := tx.Upsert(ctx, "streams", []string{"shop_id", "stream"}, cols, [][]any{row}); err != nil {

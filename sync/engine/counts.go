@@ -26,7 +26,7 @@ type counts struct {
 // are counted together, for a record can go from one to the other.
 func (c *counts) due(rows []*row, now crm.Instant) []*row {
 	for _, r := range rows {
-		if r.spec.Mode != connectors.ModeDelta || r.ReadAt <= r.CountedAt || r.CountedAt.Add(countEvery) > now || c.after[r.spec.Kind] > now {
+		if r.spec.Mode != connectors.ModeDelta || r.spec.Part || r.ReadAt <= r.CountedAt || r.CountedAt.Add(countEvery) > now || c.after[r.spec.Kind] > now {
 			continue
 		}
 		if same := readers(rows, r.spec.Kind); backfilled(same) {
@@ -36,11 +36,11 @@ func (c *counts) due(rows []*row, now crm.Instant) []*row {
 	return nil
 }
 
-// readers are the streams that bring records of a kind.
+// readers are the streams that bring whole records of a kind.
 func readers(rows []*row, kind crm.Kind) []*row {
 	var out []*row
 	for _, r := range rows {
-		if r.spec.Kind == kind && r.spec.Mode != connectors.ModeIDs {
+		if r.spec.Kind == kind && r.spec.Mode != connectors.ModeIDs && !r.spec.Part {
 			out = append(out, r)
 		}
 	}

@@ -165,7 +165,7 @@ func (e *Engine) load(ctx context.Context) ([]*row, error) {
 	rows := make([]*row, 0, len(e.streams))
 	for _, spec := range e.streams {
 		s := byName[spec.Name]
-		s.ShopID, s.Stream, s.Kind, s.Mode = e.o.Shop.ID, spec.Name, spec.Kind, spec.Mode
+		s.ShopID, s.Stream, s.Kind, s.Mode, s.Part = e.o.Shop.ID, spec.Name, spec.Kind, spec.Mode, spec.Part
 		rows = append(rows, &row{Stream: s, spec: spec, pos: decode(s.Cursor)})
 	}
 	return rows, nil

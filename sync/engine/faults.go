@@ -3,7 +3,8 @@ package engine
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
+	"fmt"
+	"hash/fnv"
 	"time"
 
 	"go.uber.org/zap"
@@ -35,10 +36,13 @@ type faultState struct {
 
 func (f *faultState) pause(wall time.Time) time.Duration { return f.until.Sub(wall) }
 
-// backoff grows with the attempts and is spread over its upper half, so that shops do not come back in step.
-func backoff(first, most time.Duration, attempts int) time.Duration {
+// backoff grows with the attempts and is spread over its upper half, so that shops do not come back in step. The same
+// shop, work and attempt always wait as long, so that a test can be repeated.
+func (e *Engine) backoff(first, most time.Duration, attempts int, work string) time.Duration {
 	d := min(first<<min(max(attempts-1, 0), 20), most)
-	return d/2 + rand.N(d/2+1)
+	h := fnv.New64a()
+	_, _ = fmt.Fprintf(h, "%s/%s/%d", e.shop.Name, work, attempts) // a hash takes everything
+	return d/2 + time.Duration(h.Sum64()%uint64(d/2+1))
 }
 
 // shopFailed does what a failed request means for the whole shop and tells whether it counts as an attempt.
@@ -111,9 +115,9 @@ func (e *Engine) pageFailed(ctx context.Context, r *row, now time.Time, cause er
 	s := r.Stream
 	s.Attempts++
 	s.Error = cause.Error()
-	wait := backoff(streamBackoff, streamLongest, s.Attempts)
+	wait := e.backoff(streamBackoff, streamLongest, s.Attempts, s.Stream)
 	if class == fault.Operator {
-		wait = backoff(2*operatorPause, operatorMost, s.Attempts)
+		wait = e.backoff(2*operatorPause, operatorMost, s.Attempts, s.Stream)
 	}
 	s.NextAt = crm.At(now.Add(wait))
 	return e.write(ctx, "sync.failed", func(tx *store.Tx) error { return e.o.Mirror.SaveStream(ctx, tx, s) })

@@ -68,8 +68,8 @@ func (e *Engine) hintFailed(ctx context.Context, h mirror.Hint, now time.Time, c
 		return err
 	}
 	e.turn.hintFailures++ // a shop that is down must not use up the attempts of every hint
-	e.turn.hintsAfter = crm.At(now.Add(backoff(time.Second, time.Minute, e.turn.hintFailures)))
-	next, result := crm.At(now.Add(backoff(hintBackoff, hintLongest, h.Attempts+1))), "failed"
+	e.turn.hintsAfter = crm.At(now.Add(e.backoff(time.Second, time.Minute, e.turn.hintFailures, "hints")))
+	next, result := crm.At(now.Add(e.backoff(hintBackoff, hintLongest, h.Attempts+1, h.ID))), "failed"
 	if h.Attempts+1 >= hintAttempts {
 		next, result = crm.Never, "parked"
 		e.log.Warn("a re-read is given up; polling goes on", zap.String("kind", string(h.Kind)), zap.String("id", h.ID), zap.Error(cause))

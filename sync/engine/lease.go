@@ -75,7 +75,7 @@ func (e *Engine) declareStreams(ctx context.Context) error {
 			if has[s.Name] {
 				continue
 			}
-			if err := e.o.Mirror.SaveStream(ctx, tx, mirror.Stream{ShopID: e.shop.ID, Stream: s.Name, Kind: s.Kind, Mode: s.Mode}); err != nil {
+			if err := e.o.Mirror.SaveStream(ctx, tx, mirror.Stream{ShopID: e.shop.ID, Stream: s.Name, Kind: s.Kind, Mode: s.Mode, Part: s.Part}); err != nil {
 				return err
 			}
 		}

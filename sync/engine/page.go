@@ -43,6 +43,9 @@ func (e *Engine) page(ctx context.Context, rows []*row, r *row, now time.Time) e
 		return err
 	}
 	b := mirror.Batch{ShopID: e.shop.ID, ObservedAt: observed, Cause: e.cause(r), Facts: p.Facts, Raw: p.Raw, Rejected: p.Rejected}
+	if r.spec.Part {
+		b.Raw = nil // it would take the place of the whole record's
+	}
 	if err := e.commitPage(ctx, rows, r, &n, b, reread, now); err != nil {
 		return err
 	}
@@ -89,20 +92,17 @@ func (e *Engine) finish(n *row, now time.Time) (reread []crm.Ref) {
 	n.pos.Running = false
 	n.RunDoneAt, n.ReadAt = crm.At(now), n.RunStartedAt
 	n.NextAt = max(n.RunStartedAt.Add(n.spec.Every), crm.At(now)+1)
-	switch n.spec.Mode {
-	case connectors.ModeIDs:
+	switch {
+	case n.spec.Mode == connectors.ModeIDs:
 		n.SourceCount, n.CountedAt = n.pos.IDs.Seen, n.RunStartedAt
 		ids, next := n.pos.IDs.Finish(n.pos.Total)
 		n.pos.IDs = next
 		for _, id := range ids {
 			reread = append(reread, crm.Ref{Kind: n.spec.Kind, ID: id})
 		}
-	case connectors.ModeCrawl:
+	case n.spec.Part: // how many parts there are says nothing of how many records
+	case n.spec.Mode == connectors.ModeCrawl, n.BackfilledAt == 0: // later runs of a delta stream see only what changed
 		n.SourceCount, n.CountedAt = int64(max(n.pos.Total, n.pos.Done)), n.RunStartedAt
-	case connectors.ModeDelta:
-		if n.BackfilledAt == 0 { // later runs see only what changed
-			n.SourceCount, n.CountedAt = int64(max(n.pos.Total, n.pos.Done)), n.RunStartedAt
-		}
 	}
 	if n.BackfilledAt == 0 {
 		n.BackfilledAt = max(crm.At(now), 1)

@@ -115,7 +115,7 @@ func TestOnlyACertainSkewIsBelieved(t *testing.T) {
 
 func TestBackoffGrowsToItsCeiling(t *testing.T) {
 	for attempts := range 70 {
-		d := backoff(time.Second, time.Minute, attempts)
+		d := (&Engine{}).backoff(time.Second, time.Minute, attempts, "orders")
 		low := min(time.Second<<min(max(attempts-1, 0), 20), time.Minute) / 2
 		if d < low || d > 2*low {
 			t.Fatalf("attempt %d waits %v", attempts, d)

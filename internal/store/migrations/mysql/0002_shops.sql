@@ -26,6 +26,10 @@ CREATE TABLE IF NOT EXISTS shops (
   fault_class VARCHAR(16) NOT NULL DEFAULT '',
   fault_at BIGINT NOT NULL DEFAULT 0,
   probed MEDIUMTEXT NOT NULL,
+  rules VARCHAR(255) NOT NULL DEFAULT '',
+  reading VARCHAR(1000) NOT NULL DEFAULT '',
+  busy_ppm BIGINT NOT NULL DEFAULT 0,
+  busy_at BIGINT NOT NULL DEFAULT 0,
   PRIMARY KEY (id),
   UNIQUE KEY shops_name (name)
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
@@ -34,6 +38,7 @@ CREATE TABLE IF NOT EXISTS streams (
   stream VARCHAR(64) NOT NULL,
   kind VARCHAR(16) NOT NULL DEFAULT '',
   mode VARCHAR(16) NOT NULL DEFAULT '',
+  part BIGINT NOT NULL DEFAULT 0,
   cursor_at LONGBLOB NULL,
   backfilled_at BIGINT NOT NULL DEFAULT 0,
   run_started_at BIGINT NOT NULL DEFAULT 0,
@@ -93,6 +98,7 @@ CREATE TABLE IF NOT EXISTS hints (
   wanted_at BIGINT NOT NULL DEFAULT 0,
   next_at BIGINT NOT NULL DEFAULT 0,
   attempts BIGINT NOT NULL DEFAULT 0,
+  cause VARCHAR(16) NOT NULL DEFAULT '',
   error VARCHAR(1000) NOT NULL DEFAULT '',
   PRIMARY KEY (shop_id, kind, id),
   KEY hints_shop_id_next_at (shop_id, next_at)
