@@ -20,6 +20,8 @@ CREATE TABLE IF NOT EXISTS contacts (
   registered_at BIGINT NOT NULL DEFAULT 0,
   created_at BIGINT NOT NULL DEFAULT 0,
   live BIGINT NOT NULL DEFAULT 0,
+  merged_into BIGINT NOT NULL DEFAULT 0,
+  erased_at BIGINT NOT NULL DEFAULT 0,
   PRIMARY KEY (id),
   UNIQUE KEY contacts_audience_id_email_norm (audience_id, email_norm),
   KEY contacts_lane_id (lane, id)
@@ -43,6 +45,7 @@ CREATE TABLE IF NOT EXISTS customers (
   hash BINARY(16) NULL,
   observed_at BIGINT NOT NULL DEFAULT 0,
   gone_at BIGINT NOT NULL DEFAULT 0,
+  erased_at BIGINT NOT NULL DEFAULT 0,
   PRIMARY KEY (shop_id, id),
   KEY customers_contact_id (contact_id)
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
@@ -117,6 +120,7 @@ CREATE TABLE IF NOT EXISTS orders (
   hash BINARY(16) NULL,
   observed_at BIGINT NOT NULL DEFAULT 0,
   gone_at BIGINT NOT NULL DEFAULT 0,
+  erased_at BIGINT NOT NULL DEFAULT 0,
   PRIMARY KEY (shop_id, id),
   KEY orders_contact_id_placed_at (contact_id, placed_at),
   KEY orders_shop_id_customer_id (shop_id, customer_id)
@@ -183,6 +187,7 @@ CREATE TABLE IF NOT EXISTS carts (
   hash BINARY(16) NULL,
   observed_at BIGINT NOT NULL DEFAULT 0,
   gone_at BIGINT NOT NULL DEFAULT 0,
+  erased_at BIGINT NOT NULL DEFAULT 0,
   PRIMARY KEY (shop_id, id),
   KEY carts_contact_id_active_at (contact_id, active_at),
   KEY carts_shop_id_customer_id (shop_id, customer_id)

@@ -19,6 +19,8 @@ CREATE TABLE IF NOT EXISTS contacts (
   registered_at INTEGER NOT NULL DEFAULT 0,
   created_at INTEGER NOT NULL DEFAULT 0,
   live INTEGER NOT NULL DEFAULT 0,
+  merged_into INTEGER NOT NULL DEFAULT 0,
+  erased_at INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX IF NOT EXISTS contacts_audience_id_email_norm ON contacts (audience_id, email_norm);
@@ -42,6 +44,7 @@ CREATE TABLE IF NOT EXISTS customers (
   hash BLOB NULL,
   observed_at INTEGER NOT NULL DEFAULT 0,
   gone_at INTEGER NOT NULL DEFAULT 0,
+  erased_at INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (shop_id, id)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS customers_contact_id ON customers (contact_id);
@@ -116,6 +119,7 @@ CREATE TABLE IF NOT EXISTS orders (
   hash BLOB NULL,
   observed_at INTEGER NOT NULL DEFAULT 0,
   gone_at INTEGER NOT NULL DEFAULT 0,
+  erased_at INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (shop_id, id)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS orders_contact_id_placed_at ON orders (contact_id, placed_at);
@@ -182,6 +186,7 @@ CREATE TABLE IF NOT EXISTS carts (
   hash BLOB NULL,
   observed_at INTEGER NOT NULL DEFAULT 0,
   gone_at INTEGER NOT NULL DEFAULT 0,
+  erased_at INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (shop_id, id)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS carts_contact_id_active_at ON carts (contact_id, active_at);
