@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
@@ -16,51 +16,25 @@ import (
 	"github.com/relance/relance/sync/inbox"
 )
 
-// daemon is an app at work: every engine in a runner, both surfaces served.
+// daemon is an app at work: every engine in a runner, both surfaces served. After a reload another one takes its place.
 type daemon struct {
 	*app
 	clock   loop.Clock
 	reading *underway    // what run and the demo tell it; empty otherwise
 	speed   func() int64 // of the clock, for the page
-	wakes   map[int64]chan struct{}
-	metrics *web.Metrics
+	wakes   *wakes
+	files   *filesState // what became of the last reload
 }
 
 func newDaemon(a *app, clock loop.Clock, speed func() int64) *daemon {
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	w := &daemon{app: a, clock: clock, speed: speed, reading: newUnderway(), wakes: map[int64]chan struct{}{}, metrics: web.NewMetrics(a.registry, versionOf())}
-	for _, s := range a.shops {
-		w.wakes[s.ID] = make(chan struct{}, 1)
-	}
-	return w
+	return &daemon{app: a, clock: clock, speed: speed, reading: newUnderway(), wakes: &wakes{}, files: newFilesState(clock.Now())}
 }
 
 // serve runs until ctx ends or a surface fails, then lets everything under way finish for at most stopGrace. The
 // caller holds the database's lock and closes the database; serve closes the listeners.
 func (w *daemon) serve(ctx context.Context, public, admin net.Listener) error {
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	if err := w.begin(ctx); err != nil {
-		return errors.Join(err, public.Close(), admin.Close())
-	}
-	defer w.release(ctx)
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	wg.Go(func() { stop(keepLanes(ctx, w.leases, w.log)) })
-	for _, s := range w.shops {
-		if s.engine != nil {
-			w.start(ctx, &wg, "sync "+s.Name, s.engine, w.wakes[s.ID])
-		}
-	}
-	w.start(ctx, &wg, "segments", w.maintainer, nil)
-	w.start(ctx, &wg, "mailer", w.mailer, nil)
-	wg.Go(func() { stop(web.Serve(ctx, public, web.NewPublic(w.publicOptions()), stopGrace, w.log)) })
-	wg.Go(func() { stop(web.Serve(ctx, admin, web.NewAdmin(w.adminOptions()), stopGrace, w.log)) })
-	<-ctx.Done()
-	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
-		return err
-	}
-	return nil
+	return (&serving{current: w}).serve(ctx, public, admin)
 }
 
 // begin takes over from the dead and stores the definitions of the files.
@@ -68,6 +42,11 @@ func (w *daemon) begin(ctx context.Context) error {
 	if err := w.takeOver(ctx); err != nil {
 		return err
 	}
+	return w.deploy(ctx)
+}
+
+// deploy stores the definitions of the files.
+func (w *daemon) deploy(ctx context.Context) error {
 	now := w.clock.Now()
 	if err := w.maintainer.Deploy(ctx, now); err != nil {
 		return err
@@ -76,15 +55,60 @@ func (w *daemon) begin(ctx context.Context) error {
 	return err
 }
 
-func (w *daemon) start(ctx context.Context, wg *sync.WaitGroup, name string, s loop.Step, wake <-chan struct{}) {
-	r := &loop.Runner{Name: name, Step: s, Clock: w.clock, Log: w.log, Wake: wake, Grace: stopGrace}
-	wg.Go(func() { r.Run(ctx) })
+// engines are those of one daemon, running.
+type engines struct {
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+}
+
+// readGrace is how long a read under way may go on at a stop: what is cut is read again.
+const readGrace = 5 * time.Second
+
+func (w *daemon) start(ctx context.Context) *engines {
+	ctx, cancel := context.WithCancel(ctx)
+	e := &engines{cancel: cancel}
+	run := func(name string, s loop.Step, wake <-chan struct{}, grace time.Duration) {
+		r := &loop.Runner{Name: name, Step: s, Clock: w.clock, Log: w.log, Wake: wake, Grace: grace}
+		e.wg.Go(func() { r.Run(ctx) })
+	}
+	for _, s := range w.shops {
+		if s.engine != nil {
+			run("sync "+s.Name, s.engine, w.wakes.of(s.ID), readGrace)
+		}
+	}
+	run("segments", w.maintainer, nil, stopGrace)
+	run("mailer", w.mailer, nil, stopGrace)
+	return e
+}
+
+// stop lets what is under way finish.
+func (e *engines) stop() {
+	e.cancel()
+	e.wg.Wait()
+}
+
+// wakes start the re-reads that webhooks ask for. A shop keeps its channel over reloads.
+type wakes struct {
+	mu     sync.Mutex
+	byShop map[int64]chan struct{}
+}
+
+func (w *wakes) of(shopID int64) chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.byShop == nil {
+		w.byShop = map[int64]chan struct{}{}
+	}
+	if w.byShop[shopID] == nil {
+		w.byShop[shopID] = make(chan struct{}, 1)
+	}
+	return w.byShop[shopID]
 }
 
 // wake starts the re-read that a webhook asked for.
-func (w *daemon) wake(shopID int64) {
+func (w *wakes) wake(shopID int64) {
 	select {
-	case w.wakes[shopID] <- struct{}{}:
+	case w.of(shopID) <- struct{}{}:
 	default: // it is about to look anyway
 	}
 }
@@ -97,11 +121,11 @@ func (w *daemon) publicOptions() web.PublicOptions {
 		}
 	}
 	receiver := inbox.NewReceiver(w.mirror, inbox.Options{
-		Shops: targets, Wake: w.wake, Now: w.clock.Now, Metrics: inbox.NewMetrics(w.registry), Log: w.log.Named("inbox"),
+		Shops: targets, Wake: w.wakes.wake, Now: w.clock.Now, Metrics: w.meters.inbox, Log: w.log.Named("inbox"),
 	})
 	return web.PublicOptions{
 		Receive: receiver.Receive, Subscription: w.subscription, Unsubscribe: w.unsubscribe,
-		TrustedProxies: w.cfg.TrustedProxies, Metrics: w.metrics, Log: w.log.Named("public"),
+		TrustedProxies: w.cfg.TrustedProxies, Metrics: w.meters.web, Log: w.log.Named("public"),
 	}
 }
 

@@ -46,7 +46,7 @@ func looking(t *testing.T, dsn string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, d: &daemon{app: &app{db: db}}}
+	w := &world{t: t, d: &daemon{app: &app{lasting: lasting{db: db}}}}
 	t.Cleanup(w.close)
 	return w
 }

@@ -24,7 +24,7 @@ import (
 func (w *daemon) adminOptions() web.AdminOptions {
 	o := web.AdminOptions{
 		Overview: w.overview, Contacts: w.contacts, Ready: w.ready,
-		Gatherer: w.registry, Metrics: w.metrics, Log: w.log.Named("admin"),
+		Gatherer: w.registry, Metrics: w.meters.web, Log: w.log.Named("admin"),
 	}
 	if len(w.outboxes) > 0 {
 		o.Mails, o.Mail = w.mails, w.mail
@@ -46,7 +46,7 @@ func (w *daemon) ready(ctx context.Context) error {
 
 func (w *daemon) overview(ctx context.Context) (web.Overview, error) {
 	now := w.clock.Now()
-	o := web.Overview{Version: versionOf(), Clock: web.Clock{Now: now, Speed: w.speed()}, Sending: web.Sending{On: true}}
+	o := web.Overview{Version: versionOf(), Clock: web.Clock{Now: now, Speed: w.speed()}, Sending: web.Sending{On: true}, Files: w.files.now()}
 	if why := w.mailer.Stopped(); len(why) > 0 {
 		o.Sending = web.Sending{Reason: strings.Join(why, " ")}
 	}

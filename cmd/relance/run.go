@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -18,11 +21,16 @@ type runCmd struct{}
 // Help says what it does and shows an example.
 func (runCmd) Help() string {
 	return "Reads the shops, takes webhooks, keeps segments true and sends, until it gets SIGINT or SIGTERM; then it finishes what is\n" +
-		"under way within 30 seconds. Campaigns send only once they are armed.\n\nExamples:\n\n  relance run\n  relance run --config /etc/relance --log-format json"
+		"under way within 30 seconds. Campaigns send only once they are armed.\n\n" +
+		"SIGHUP reads the files again: good ones are in force at once, without a webhook lost or a request cut; mistakes are logged and\n" +
+		"shown on the page, and what was in force goes on. listen, database and log need a restart.\n\nExamples:\n\n  relance run\n  relance run --config /etc/relance --log-format json\n  kill -HUP $(pidof relance)"
 }
 
 // Run serves until the context ends.
 func (c *runCmd) Run(d *deps) error {
+	reloads := make(chan os.Signal, 1)
+	signal.Notify(reloads, syscall.SIGHUP) // from the very start: a reload is never a death
+	defer signal.Stop(reloads)
 	cfg, err := d.load()
 	if err != nil {
 		return err
@@ -55,7 +63,7 @@ func (c *runCmd) Run(d *deps) error {
 		zap.Stringer("public", public.Addr()), zap.Stringer("admin", admin.Addr()))
 	w := newDaemon(a, clock, func() int64 { return 1 })
 	w.reading = reading
-	err = w.serve(d.ctx, public, admin)
+	err = (&serving{current: w, reloads: reloads, load: d.load}).serve(d.ctx, public, admin)
 	log.Info("relance stopped", zap.Error(err))
 	return err
 }

@@ -18,30 +18,51 @@ import (
 	"github.com/relance/relance/config"
 	"github.com/relance/relance/connectors"
 	"github.com/relance/relance/internal/crm"
+	"github.com/relance/relance/internal/fault"
 	"github.com/relance/relance/internal/mirror"
 	"github.com/relance/relance/internal/store"
+	"github.com/relance/relance/internal/web"
 	"github.com/relance/relance/mailer"
 	"github.com/relance/relance/mailer/outbox"
 	"github.com/relance/relance/mailer/sendgrid"
 	"github.com/relance/relance/segments"
 	"github.com/relance/relance/segments/rule"
 	"github.com/relance/relance/sync/engine"
+	"github.com/relance/relance/sync/inbox"
 )
 
 // app is a configuration put to work on its database: every room made, none running yet.
 type app struct {
+	lasting
 	cfg        *config.Config
-	log        *zap.Logger
-	registry   *prometheus.Registry
-	db         *store.DB
-	mirror     *mirror.Mirror
-	leases     *store.Leases
 	shops      []shopUnit // in the order of their names
 	segments   []*rule.Segment
 	maintainer *segments.Maintainer
 	mailer     *mailer.Engine
 	keys       mailer.Keys
 	outboxes   map[string]*outbox.Outbox // by name of the audience; those that send for real have none
+}
+
+// lasting is what lives as long as the process, whatever the files say after a reload.
+type lasting struct {
+	log      *zap.Logger
+	registry *prometheus.Registry
+	meters   *meters
+	db       *store.DB
+	mirror   *mirror.Mirror
+	leases   *store.Leases
+	boxes    map[string]*outbox.Outbox // by folder: what was opened is kept
+	options  appOptions
+}
+
+// meters are the metrics of every room, registered once.
+type meters struct {
+	engine   *engine.Metrics
+	segments *segments.Metrics
+	mailer   *mailer.Metrics
+	inbox    *inbox.Metrics
+	web      *web.Metrics
+	reload   *reloadMetrics
 }
 
 // shopUnit is one shop and what reads it.
@@ -86,29 +107,49 @@ func openDatabase(ctx context.Context, cfg *config.Config) (*store.DB, error) {
 // openApp makes every room on an opened database. It stores audiences and shops, and definitions only when somebody
 // calls the rooms' Deploy. The caller closes db.
 func openApp(ctx context.Context, cfg *config.Config, db *store.DB, o appOptions) (*app, error) {
-	a := &app{
-		cfg: cfg, log: o.log, registry: prometheus.NewRegistry(), db: db, mirror: mirror.New(db),
-		leases: store.NewLeases(db, ownerName(), leaseTTL), outboxes: map[string]*outbox.Outbox{},
+	registry := prometheus.NewRegistry()
+	l := lasting{
+		log: o.log, registry: registry, db: db, mirror: mirror.New(db), leases: store.NewLeases(db, ownerName(), leaseTTL),
+		boxes: map[string]*outbox.Outbox{}, options: o, meters: &meters{
+			engine: engine.NewMetrics(registry), segments: segments.NewMetrics(registry), mailer: mailer.NewMetrics(registry),
+			inbox: inbox.NewMetrics(registry), web: web.NewMetrics(registry, versionOf()), reload: newReloadMetrics(registry),
+		},
 	}
-	senders, err := a.senders(ctx, o)
-	if err != nil {
-		return nil, err
-	}
-	if err := a.openShops(ctx, o); err != nil {
-		return nil, err
-	}
+	return l.app(ctx, cfg)
+}
+
+// app makes every room for a configuration: first what can be made without writing anything, so that files which cannot
+// work change nothing.
+func (l lasting) app(ctx context.Context, cfg *config.Config) (*app, error) {
+	a := &app{lasting: l, cfg: cfg, outboxes: map[string]*outbox.Outbox{}}
+	var err error
 	if a.segments, err = compileSegments(cfg.Segments); err != nil {
 		return nil, err
 	}
-	if a.keys, err = openKeys(ctx, db, cfg.Keys, time.Now()); err != nil {
+	sources, err := a.openSources()
+	if err != nil {
 		return nil, err
 	}
+	if err := a.refuseMoves(ctx); err != nil {
+		return nil, err
+	}
+	if a.keys, err = openKeys(ctx, l.db, cfg.Keys, time.Now()); err != nil {
+		return nil, err
+	}
+	senders, err := a.senders(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.openShops(ctx, sources); err != nil {
+		return nil, err
+	}
+	o := l.options
 	a.maintainer = segments.NewMaintainer(a.mirror, a.leases, a.segments, segments.Options{
-		Log: o.log.Named("segments"), Metrics: segments.NewMetrics(a.registry), Wall: o.wall,
+		Log: l.log.Named("segments"), Metrics: l.meters.segments, Wall: o.wall,
 	})
 	a.mailer = mailer.NewEngine(a.mirror, a.leases, mailer.EngineOptions{
 		Renderer: cfg.Templates, Senders: senders, PublicURL: cfg.PublicURL, Keys: a.keys, Freshness: o.freshness,
-		Evaluate: evaluator(a.segments), Metrics: mailer.NewMetrics(a.registry), Log: o.log.Named("mailer"), Wall: o.wall,
+		Evaluate: evaluator(a.segments), Metrics: l.meters.mailer, Log: l.log.Named("mailer"), Wall: o.wall,
 	})
 	return a, nil
 }
@@ -123,53 +164,104 @@ func ownerName() string {
 }
 
 // senders stores the audiences and makes what sends their mails, by audience id.
-func (a *app) senders(ctx context.Context, o appOptions) (map[int64]mailer.Sender, error) {
+func (a *app) senders(ctx context.Context) (map[int64]mailer.Sender, error) {
 	out := map[int64]mailer.Sender{}
 	for _, name := range slices.Sorted(maps.Keys(a.cfg.Audiences)) {
 		c := a.cfg.Audiences[name]
-		id, err := a.mirror.EnsureAudience(ctx, name, c.Title)
-		if err != nil {
-			return nil, err
-		}
 		limit, err := mailer.ParseCap(c.Cap)
 		if err != nil {
 			return nil, fmt.Errorf("reading the cap of audience %s: %w", name, err)
 		}
 		s := mailer.Sender{FromEmail: c.From, FromName: c.FromName, ReplyTo: c.ReplyTo, PostalAddress: c.PostalAddress, Cap: limit}
 		if c.Provider == "sendgrid" {
-			s.Provider = sendgrid.New(c.SendGrid, o.transport)
+			s.Provider = sendgrid.New(c.SendGrid, a.options.transport)
 		} else {
-			box, err := outbox.New(c.Outbox.Dir)
+			box, err := a.outbox(c.Outbox.Dir)
 			if err != nil {
 				return nil, err
 			}
 			s.Provider, a.outboxes[name] = box, box
+		}
+		id, err := a.mirror.EnsureAudience(ctx, name, c.Title)
+		if err != nil {
+			return nil, err
 		}
 		out[id] = s
 	}
 	return out, nil
 }
 
-func (a *app) openShops(ctx context.Context, o appOptions) error {
-	metrics := engine.NewMetrics(a.registry)
-	for _, name := range slices.Sorted(maps.Keys(a.cfg.Shops)) {
-		if o.only != "" && name != o.only {
+// outbox opens a folder once per process: requests under way may still read in it when the files change.
+func (l lasting) outbox(dir string) (*outbox.Outbox, error) {
+	if box := l.boxes[dir]; box != nil {
+		return box, nil
+	}
+	box, err := outbox.New(dir)
+	if err == nil {
+		l.boxes[dir] = box
+	}
+	return box, err
+}
+
+// names lists the shops that this process works on.
+func (a *app) names() []string {
+	if a.options.only != "" {
+		return []string{a.options.only}
+	}
+	return slices.Sorted(maps.Keys(a.cfg.Shops))
+}
+
+// openSources makes the connectors, by shop; it asks nothing of the shops.
+func (a *app) openSources() (map[string]connectors.Source, error) {
+	out := map[string]connectors.Source{}
+	for _, name := range a.names() {
+		source, err := openSource(a.cfg, name, a.options)
+		if err != nil {
+			return nil, err
+		}
+		out[name] = source
+	}
+	return out, nil
+}
+
+// refuseMoves refuses what a shop can never become: another company's, or one of another platform, whose numbers would
+// name other people and orders.
+func (a *app) refuseMoves(ctx context.Context) error {
+	for _, name := range a.names() {
+		c := a.cfg.Shops[name]
+		stored, err := a.mirror.ShopByName(ctx, name)
+		if errors.Is(err, mirror.ErrNotFound) {
 			continue
 		}
-		c := a.cfg.Shops[name]
-		shop, err := a.mirror.EnsureShop(ctx, specOf(name, c))
 		if err != nil {
 			return err
 		}
-		source, err := openSource(a.cfg, name, o)
+		switch {
+		case stored.Audience != c.Audience:
+			return moved(name, "audience", "its customers belong to the audience "+stored.Audience+" already")
+		case stored.Platform != c.Platform:
+			return moved(name, "platform", "its records come from "+stored.Platform+" already")
+		}
+	}
+	return nil
+}
+
+func moved(shop, what, why string) error {
+	return &fault.Error{Class: fault.Operator, Op: "changing the " + what + " of shop " + shop, Err: errors.New(why), Hint: "Give it a new file, and so a new name: a name is for ever"}
+}
+
+func (a *app) openShops(ctx context.Context, sources map[string]connectors.Source) error {
+	o := a.options
+	for _, name := range a.names() {
+		shop, err := a.mirror.EnsureShop(ctx, specOf(name, a.cfg.Shops[name]))
 		if err != nil {
 			return err
 		}
-		unit := shopUnit{Shop: shop, source: source}
-		if source != nil {
+		unit := shopUnit{Shop: shop, source: sources[name]}
+		if unit.source != nil {
 			unit.engine = engine.New(engine.Options{
-				Mirror: a.mirror, Leases: a.leases, Shop: shop, Source: source, Log: o.log.Named("sync"),
-				Metrics: metrics, Progress: o.progress, Now: o.now, Wall: o.wall,
+				Mirror: a.mirror, Leases: a.leases, Shop: shop, Source: unit.source, Log: a.log.Named("sync"),
+				Metrics: a.meters.engine, Progress: o.progress, Now: o.now, Wall: o.wall,
 			})
 		}
 		a.shops = append(a.shops, unit)

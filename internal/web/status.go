@@ -14,6 +14,7 @@ type Overview struct {
 	Contacts  int64      `json:"contacts"` // live ones
 	Mails     int64      `json:"mails"`    // captured, kept here
 	Work      Work       `json:"work"`
+	Files     Files      `json:"files"`
 }
 
 // whole has every list there, so that readers of the JSON need not tell an empty one from none.
@@ -39,6 +40,14 @@ func listed[T any](s []T) []T {
 type Clock struct {
 	Now   time.Time `json:"now"`
 	Speed int64     `json:"speed"`
+}
+
+// Files says which files are in force: those read at LoadedAt. RefusedAt is set while newer ones were read and refused;
+// Mistakes says why, each with its place.
+type Files struct {
+	LoadedAt  time.Time `json:"loaded_at,omitzero"`
+	RefusedAt time.Time `json:"refused_at,omitzero"`
+	Mistakes  []string  `json:"mistakes,omitempty"`
 }
 
 // Sending says whether mail may leave; Reason is the sentence when it may not.
