@@ -51,7 +51,7 @@ func TestB12_RunsEnd(t *testing.T) {
 		}
 	}
 	for _, q := range asked.take() {
-		if strings.Contains(q, "offset=") || strings.Contains(q, "consumer_") {
+		if strings.Contains(q, "offset=") || strings.Contains(q, "consumer_secret") {
 			t.Errorf("asked %s", q)
 		}
 	}

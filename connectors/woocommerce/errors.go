@@ -24,17 +24,22 @@ func (r *refused) Error() string {
 	return fmt.Sprintf("the shop answered %d %s", r.status, r.code)
 }
 
+// codeNotAuthentic is said of a wrong secret or signature, and of a key without the permission.
+const codeNotAuthentic = "woocommerce_rest_authentication_error"
+
 const (
 	hintPermalinks = "The shop's permalinks are \"Plain\" or something stands before its API: choose any other form under Settings → Permalinks, " +
 		"switch off maintenance and bot-protection pages for /wp-json/, and give the shop's final address (https, with or without www)."
 	hintKey = "The shop does not know the consumer key, or did not see it: create a new key under WooCommerce → Settings → Advanced → REST API. " +
 		"If the key is right, the proxy before the shop does not tell WordPress about https, or the server strips the Authorization header."
 	hintSecret = "The consumer secret does not belong to the key, or the key has no read permission: create a key with Read permission and copy both parts again."
-	hintRole   = "The user to whom the key belongs has lost the right to read this: create the key under an administrator."
-	hintRoute  = "There is no WooCommerce API wc/v3 at this address: check url, and that WooCommerce 3.5 or newer is active."
-	hintWall   = "A firewall or security plug-in refuses /wp-json/: let the address of this machine through."
-	hintParam  = "This shop's WooCommerce refuses a question that Relance asks: update WooCommerce, switch off extensions that change its REST API, or report it."
-	hintCache  = "Something caches the shop's API: leave /wp-json/ out of the cache of the shop, its proxy or its CDN."
+	hintSigned = "The shop refuses the signature: the consumer key or the consumer secret is wrong, or the key has no read permission: create a key with Read permission under " +
+		"an administrator and copy both parts again. Both clocks must be right to 15 minutes."
+	hintRole  = "The user to whom the key belongs has lost the right to read this: create the key under an administrator."
+	hintRoute = "There is no WooCommerce API wc/v3 at this address: check url, and that WooCommerce 3.5 or newer is active."
+	hintWall  = "A firewall or security plug-in refuses /wp-json/: let the address of this machine through."
+	hintParam = "This shop's WooCommerce refuses a question that Relance asks: update WooCommerce, switch off extensions that change its REST API, or report it."
+	hintCache = "Something caches the shop's API: leave /wp-json/ out of the cache of the shop, its proxy or its CDN."
 )
 
 // refusal classifies everything but a 200 with JSON; nil for that.
@@ -72,7 +77,7 @@ func hintFor(r *refused, html bool) string {
 		return hintRoute
 	case html:
 		return hintWall
-	case r.code == "woocommerce_rest_authentication_error", r.code == "woocommerce_rest_authentication_missing_parameter":
+	case r.code == codeNotAuthentic, r.code == "woocommerce_rest_authentication_missing_parameter":
 		return hintSecret
 	case r.status == http.StatusUnauthorized:
 		return hintKey

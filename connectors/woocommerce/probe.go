@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/relance/relance/connectors"
-	"github.com/relance/relance/connectors/rest"
 	"github.com/relance/relance/internal/fault"
 )
 
@@ -64,7 +63,7 @@ func (s *Source) Probe(ctx context.Context) (connectors.ProbeResult, error) {
 // index is answered without a key.
 func (p *prober) index(ctx context.Context) error {
 	const op = "read the index of the API"
-	a, err := p.client.fetch(rest.Unsigned(ctx), op, "/wp-json/", url.Values{"_fields": {"name,home,gmt_offset,timezone_string,namespaces"}})
+	a, err := p.client.look(ctx, op, "/wp-json/", url.Values{"_fields": {"name,home,gmt_offset,timezone_string,namespaces"}})
 	if err != nil {
 		p.failed("address", err)
 		return err

@@ -115,7 +115,7 @@ func TestValidate(t *testing.T) {
 		path   string
 	}{
 		"no url":       {func(c *woocommerce.Config) { c.URL = "" }, "$.url"},
-		"plain http":   {func(c *woocommerce.Config) { c.URL = "http://boutique.example.com" }, "$.url"},
+		"other scheme": {func(c *woocommerce.Config) { c.URL = "ftp://boutique.example.com" }, "$.url"},
 		"api path":     {func(c *woocommerce.Config) { c.URL += "/wp-json/wc/v3" }, "$.url"},
 		"keys in url":  {func(c *woocommerce.Config) { c.URL += "?consumer_key=ck_1" }, "$.url"},
 		"no key":       {func(c *woocommerce.Config) { c.Key = "" }, "$.key"},

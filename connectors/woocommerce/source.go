@@ -92,17 +92,17 @@ func New(c Config, transport http.RoundTripper) (*Source, error) {
 			Err: errors.New(ps[0].Path + ": " + ps[0].Message), Hint: "It wants " + ps[0].Want + ".",
 		}
 	}
-	cl, err := newClient(c, transport)
+	clock := c.Clock
+	if clock == nil {
+		clock = time.Now
+	}
+	cl, err := newClient(c, transport, clock)
 	if err != nil {
 		return nil, err
 	}
 	norm, err := newNormaliser(cl.base, c.Mapping)
 	if err != nil {
 		return nil, fault.New(fault.Operator, "woocommerce: reading the mapping", err)
-	}
-	clock := c.Clock
-	if clock == nil {
-		clock = time.Now
 	}
 	return &Source{
 		client: cl, feeds: feeds(c.Every), hook: decodedSecret(c.WebhookSecret), clock: clock, norm: norm,

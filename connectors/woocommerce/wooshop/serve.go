@@ -11,8 +11,7 @@ import (
 
 const statusTrash = "trash"
 
-// ServeHTTP answers GETs of wc/v3 and of the index. Basic is taken over plain http too: the shop stands in for one
-// behind a proxy that ends TLS.
+// ServeHTTP answers wc/v3 and the index.
 func (s *Shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.requests++
@@ -167,58 +166,6 @@ func single(raw []byte, fields []string, links bool) reply {
 		}
 	}
 	return reply{status: http.StatusOK, header: http.Header{}, body: raw}
-}
-
-// caller is who a key belongs to.
-type caller struct {
-	reads   bool // may see the shop's data
-	admin   bool // sees customers' meta data
-	known   bool // the key exists
-	refusal *reply
-}
-
-func (c caller) sees(col collection, r *record) []byte {
-	if col.name != "customers" || c.admin {
-		return r.raw
-	}
-	o, err := parseObject(r.raw)
-	if err != nil {
-		return r.raw
-	}
-	return o.without("meta_data").bytes()
-}
-
-// who reads the key. An unknown key is treated as none.
-func (s *Shop) who(r *http.Request) caller {
-	key, secret, ok := r.BasicAuth()
-	if q := r.URL.Query(); q.Get("consumer_key") != "" {
-		key, secret, ok = q.Get("consumer_key"), q.Get("consumer_secret"), true
-	}
-	role, mine := strings.CutPrefix(key, s.opts.Key)
-	switch {
-	case !ok || !mine, role != "" && role != "_manager" && role != "_write" && role != "_customer":
-		return caller{}
-	case secret != s.opts.Secret:
-		return refuse("Consumer secret is invalid.")
-	case role == "_write":
-		return refuse("The API key provided does not have read permissions.")
-	case r.Method != http.MethodGet:
-		return refuse("The API key provided does not have write permissions.")
-	}
-	return caller{known: true, reads: role != "_customer", admin: role == ""}
-}
-
-func refuse(text string) caller {
-	a := errorBody(http.StatusUnauthorized, "woocommerce_rest_authentication_error", text)
-	return caller{refusal: &a}
-}
-
-func cannotView(who caller) reply {
-	status := http.StatusUnauthorized
-	if who.known {
-		status = http.StatusForbidden
-	}
-	return errorBody(status, "woocommerce_rest_cannot_view", "Sorry, you cannot list resources.")
 }
 
 func noRoute() reply {

@@ -19,10 +19,13 @@ type Options struct {
 	Clock         func() time.Time // the shop's clock, shown in every Date header; nil: the machine's
 	Key, Secret   string           // consumer key and secret of the administrator; "": DefaultKey, DefaultSecret
 	WebhookSecret string           // as typed into the shop; "": DefaultWebhookSecret
+	Home          string           // address that the shop believes to have, which signatures are over; "": where it is asked
+	TLSProxy      bool             // stands behind a proxy that ends TLS and says so: plain requests count as https
 }
 
 // What a shop uses when Options are silent. All keys have the same secret; the key's ending says whose it is:
-// Key+"_manager" is a shop manager's, Key+"_write" cannot read, Key+"_customer" belongs to somebody without rights.
+// Key+"_manager" is a shop manager's, Key+"_read" cannot write, Key+"_write" cannot read, Key+"_customer" belongs to
+// somebody without rights.
 const (
 	DefaultKey           = "ck_loopback"
 	DefaultSecret        = "cs_loopback"
@@ -51,6 +54,7 @@ type Shop struct {
 	nextRow    int64 // lines and meta
 	fault      func(*http.Request) *Fault
 	requests   int
+	nonces     map[string]time.Time
 
 	hooks hooks
 }
@@ -76,7 +80,7 @@ func New(o Options) (*Shop, error) {
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
-	s := &Shop{opts: o, dates: regexp.MustCompile(dateForm)}
+	s := &Shop{opts: o, dates: regexp.MustCompile(dateForm), nonces: map[string]time.Time{}}
 	var err error
 	if s.zone, err = time.LoadLocation("Europe/Paris"); err != nil {
 		return nil, fmt.Errorf("wooshop: loading the shop's zone: %w", err)

@@ -16,7 +16,7 @@ import (
 
 func open(t *testing.T) *wooshop.Shop {
 	t.Helper()
-	s, err := wooshop.New(wooshop.Options{Clock: wooshop.RecordedAt})
+	s, err := wooshop.New(wooshop.Options{Clock: wooshop.RecordedAt, TLSProxy: true})
 	if err != nil {
 		t.Fatal(err)
 	}
