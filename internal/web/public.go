@@ -29,6 +29,12 @@ type PublicOptions struct {
 	Subscription func(ctx context.Context, token string) (Subscription, error)
 	// Unsubscribe acts on a token, durably before it returns, and may be repeated; ErrNotFound as above.
 	Unsubscribe func(ctx context.Context, token string) (Subscription, error)
+	// Push takes records of the push API; nil: there is none.
+	Push PushFunc
+	// PushPerSecond bounds the push requests of one remote address; 0 is 100.
+	PushPerSecond int
+	// OpenAPI describes the push API: a JSON document, served as it is.
+	OpenAPI []byte
 	// TrustedProxies are the addresses whose X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix
 	// HooksPerSecond bounds the webhooks of one remote address; 0 is 1000. A platform switches a webhook off after
@@ -43,6 +49,8 @@ type public struct {
 	hooks *limiter
 	links *limiter
 	page  unsubscribePages
+
+	pushes *limiter
 }
 
 // NewPublic makes the surface that shops, mail programs and customers reach.
@@ -59,6 +67,7 @@ func NewPublic(o PublicOptions) http.Handler {
 	mux.Handle("POST /hooks/{shop}", p.limited(p.hooks, http.HandlerFunc(p.hook)))
 	mux.Handle("GET /u/{token}", p.limited(p.links, http.HandlerFunc(p.showUnsubscribe)))
 	mux.Handle("POST /u/{token}", p.limited(p.links, http.HandlerFunc(p.unsubscribe)))
+	p.routePush(mux)
 	mux.HandleFunc("GET /robots.txt", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = io.WriteString(w, "User-agent: *\nDisallow: /\n")
