@@ -38,6 +38,7 @@ type cli struct {
 	Segment  segmentCmd  `cmd:"" help:"Look at segments and who is in them."`
 	Campaign campaignCmd `cmd:"" help:"Look at campaigns, arm and pause them."`
 	Status   statusCmd   `cmd:"" help:"Show how far every shop is mirrored."`
+	Shop     shopCmd     `cmd:"" help:"Look into one shop."`
 	Schema   schemaCmd   `cmd:"" help:"Print the JSON Schema of the files, for editors."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }

@@ -11,7 +11,11 @@ import (
 // openSource makes the connector of a shop; nil for one of the platform push, which nothing is asked of. It asks nothing
 // of the shop yet.
 func openSource(cfg *config.Config, name string, o appOptions) (connectors.Source, error) {
-	switch shop := cfg.Shops[name]; shop.Platform {
+	return sourceOf(cfg.Shops[name], hookURL(cfg, name), o)
+}
+
+func sourceOf(shop config.Shop, hooks string, o appOptions) (connectors.Source, error) {
+	switch shop.Platform {
 	case config.PrestaShop:
 		c := shop.PrestaShop
 		c.Every, c.Clock = o.every, o.now
@@ -22,7 +26,7 @@ func openSource(cfg *config.Config, name string, o appOptions) (connectors.Sourc
 		return magento.New(c, o.transport)
 	case config.WooCommerce:
 		c := shop.WooCommerce
-		c.Every, c.Clock, c.HookURL = o.every, o.now, hookURL(cfg, name)
+		c.Every, c.Clock, c.HookURL = o.every, o.now, hooks
 		source, err := woocommerce.New(c, o.transport)
 		if err != nil { // no nil pointer in an interface
 			return nil, err
