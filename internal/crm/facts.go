@@ -81,6 +81,7 @@ const (
 	StateCancelled = "cancelled"
 	StateRefunded  = "refunded" // fully refunded
 	StateTrash     = "trash"    // put into the shop's bin
+	StateReplaced  = "replaced" // edited: another order of the same purchase stands in its place
 	StateOther     = "other"    // a status nobody mapped
 )
 

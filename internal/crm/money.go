@@ -2,6 +2,7 @@ package crm
 
 import (
 	"fmt"
+	"math/big"
 	"strings"
 
 	"github.com/shopspring/decimal"
@@ -43,6 +44,25 @@ func ParseMinor(raw, code string) (int64, error) {
 		return 0, fmt.Errorf("amount %q is out of range", raw)
 	}
 	return m.IntPart(), nil
+}
+
+// Scale is amount × to ÷ from, rounded half-even once: a part of an order carried over to the order's own base amount.
+// The whole gives exactly the whole. 0 when from is 0.
+func Scale(amount, to, from int64) int64 {
+	if from == 0 {
+		return 0
+	}
+	product := new(big.Int).Mul(big.NewInt(amount), big.NewInt(to)) // of two amounts in VND: more than 64 bits
+	by := big.NewInt(from)
+	if by.Sign() < 0 {
+		product.Neg(product)
+		by.Neg(by)
+	}
+	q, rest := new(big.Int).DivMod(product, by, new(big.Int)) // rounded down, 0 ≤ rest < by
+	if half := rest.Lsh(rest, 1).Cmp(by); half > 0 || half == 0 && q.Bit(0) == 1 {
+		q.Add(q, big.NewInt(1))
+	}
+	return q.Int64()
 }
 
 // Decimal writes the amount with the currency's decimals and a point: "12.34".

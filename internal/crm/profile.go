@@ -29,6 +29,8 @@ type Contact struct {
 	RegisteredAt Instant // earliest account registration, 0 for a guest
 	CreatedAt    Instant // earliest source instant known of the contact (registration, order, cart)
 	Birthday     string
+	MergedInto   int64   // the contact that its records count for, 0 = itself; it is not written to as such
+	ErasedAt     Instant // 0 = is not; else nothing is known of it any more
 }
 
 // Location loads the contact's zone: an IANA name, or the fixed offset ("+02:00") of a shop that says no more. UTC when

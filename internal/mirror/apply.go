@@ -29,6 +29,11 @@ type applying struct {
 	fresh    map[int64]string  // contacts to be inserted → email_norm
 	touched  map[int64]crm.Instant
 	consents map[int64]crm.Instant
+	counted  map[int64]bool         // contacts to be counted anew that are marked only if it changes something
+	ordered  map[string]crm.Instant // carts that orders of the batch came from → the earliest of these
+
+	forgetting
+	merging merging
 
 	recategorised []string // products whose categories changed
 	packing       *packing
@@ -53,6 +58,7 @@ func (m *Mirror) Apply(ctx context.Context, tx *store.Tx, b Batch) (Result, erro
 	a := &applying{
 		ctx: ctx, m: m, tx: tx, b: b, skipped: map[crm.Ref]bool{}, accounts: map[string]int64{}, contacts: map[string]int64{},
 		fresh: map[int64]string{}, touched: map[int64]crm.Instant{}, consents: map[int64]crm.Instant{},
+		counted: map[int64]bool{}, ordered: map[string]crm.Instant{},
 	}
 	if err := a.run(); err != nil {
 		return Result{}, fmt.Errorf("applying a page: %w", err)
@@ -71,10 +77,10 @@ func (a *applying) run() error {
 	}
 	for _, step := range []func() error{
 		a.loadObservations, a.decide, a.startRaw, // what differs
-		a.resolve,                                    // whose it is
+		a.findMerges, a.resolve, // whose it is
 		a.writeCatalogue, a.writeRecords, a.followUp, // the facts
 		a.applyConsents, a.recompute, a.mark, // the people
-		a.writeRaw, a.clearQuarantine, a.quarantine, a.saveObservations,
+		a.writeRaw, a.dropBodies, a.clearQuarantine, a.quarantine, a.saveObservations,
 	} {
 		if err := step(); err != nil {
 			return err
@@ -129,6 +135,9 @@ func (a *applying) decide() error {
 		place[r.facet][r.key] = len(all[r.facet])
 		all[r.facet] = append(all[r.facet], r)
 	}
+	if err := a.forgetErased(&all); err != nil {
+		return err
+	}
 	for f, records := range all {
 		if err := a.loadStored(&a.m.shapes[f], records, place[f]); err != nil {
 			return err
@@ -144,16 +153,21 @@ func (a *applying) sort(r *record) {
 	if r.gone && (r.facet != carts || r.at == 0) {
 		r.at = a.now() // nobody says when a record went; it is seen now
 	}
-	nothing := !r.found && (r.gone || r.silent())
+	once := a.m.shapes[r.facet].once
+	nothing := !r.found && (r.gone || r.silent()) || once && (r.found || r.gone)
+	if !nothing && !bytes.Equal(r.was, r.hash) {
+		a.noteOrdered(r)
+	}
 	switch {
 	case nothing, r.found && bytes.Equal(r.was, r.hash):
 		a.res.Unchanged++
-	case a.b.ObservedAt < a.observed[r.ref.Kind]:
+	case !once && a.b.ObservedAt < a.observed[r.ref.Kind]:
 		if !a.skipped[r.ref] {
 			a.skipped[r.ref] = true
 			a.res.Reread = append(a.res.Reread, r.ref)
 		}
 	default:
+		a.date(r)
 		a.res.Applied++
 		a.changed[r.facet] = append(a.changed[r.facet], r)
 	}

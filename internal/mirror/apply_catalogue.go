@@ -5,8 +5,6 @@ import (
 	"slices"
 
 	"github.com/jmoiron/sqlx"
-
-	"github.com/relance/relance/internal/store"
 )
 
 // writeCatalogue writes the products' categories and notes whose lines resolve otherwise from now on. (The rows of
@@ -59,30 +57,23 @@ func (a *applying) writeProductCategories() error {
 	return a.tx.Insert(a.ctx, "product_categories", []string{"shop_id", "product_id", "category_id"}, rows)
 }
 
-// followUp marks the contacts whose lines now resolve to other categories: of products put elsewhere, and of products in
-// or below a category that moved or was renamed in its slug.
+// followUp queues the marks of the contacts whose lines now resolve to other categories: of products put elsewhere, and of
+// products in or below a category that moved or was renamed in its slug. A best seller has more buyers than a page's
+// transaction has time for: FanOutStep marks them.
 func (a *applying) followUp() error {
-	ids := a.recategorised
-	if moved := a.movedCategories(); len(moved) > 0 {
-		below, err := a.below(moved)
-		if err != nil {
-			return fmt.Errorf("finding a category's products: %w", err)
-		}
-		ids = append(ids, below...)
+	products, err := boughtAmong(a.ctx, a.tx, a.b.ShopID, a.recategorised)
+	if err != nil {
+		return err
 	}
-	slices.Sort(ids)
-	for chunk := range slices.Chunk(slices.Compact(ids), 500) {
-		for _, query := range []string{
-			"SELECT DISTINCT p.contact_id FROM order_lines l JOIN orders p ON p.shop_id=l.shop_id AND p.id=l.order_id WHERE l.shop_id=? AND l.product_id IN (?)",
-			"SELECT DISTINCT p.contact_id FROM cart_lines l JOIN carts p ON p.shop_id=l.shop_id AND p.id=l.cart_id WHERE l.shop_id=? AND l.product_id IN (?)",
-		} {
-			text, args, err := store.In(query, a.b.ShopID, chunk)
-			if err != nil {
-				return err
-			}
-			if err := fanOut(a.ctx, a.tx, a.now(), text, args...); err != nil {
-				return err
-			}
+	var in []string
+	if moved := a.movedCategories(); len(moved) > 0 {
+		if in, err = a.below(moved); err != nil {
+			return fmt.Errorf("finding what is below a category: %w", err)
+		}
+	}
+	for kind, ids := range map[string][]string{fanProduct: products, fanCategory: in} {
+		if err := startFanOuts(a.ctx, a.tx, a.b.ShopID, kind, ids, a.now(), a.now()); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -98,8 +89,14 @@ func (a *applying) movedCategories() map[string]bool {
 	return moved
 }
 
-// below lists the products in the categories or in any below them.
+// below lists the categories and all below them, if anybody ever bought anything: while a shop's catalogue is first read
+// there is nobody to mark.
 func (a *applying) below(moved map[string]bool) ([]string, error) {
+	var bought bool
+	if err := a.tx.GetContext(a.ctx, &bought, "SELECT EXISTS(SELECT 1 FROM order_lines WHERE shop_id=?) OR EXISTS(SELECT 1 FROM cart_lines WHERE shop_id=?)",
+		a.b.ShopID, a.b.ShopID); err != nil || !bought {
+		return nil, err
+	}
 	tree, err := categories(a.ctx, a.tx, a.b.ShopID)
 	if err != nil {
 		return nil, err
@@ -113,12 +110,6 @@ func (a *applying) below(moved map[string]bool) ([]string, error) {
 			}
 		}
 	}
-	var ids []string
-	err = readIn(a.ctx, a.tx, "SELECT product_id FROM product_categories WHERE shop_id=? AND category_id IN (%)", []any{a.b.ShopID}, in, func(r *sqlx.Rows) error {
-		var id string
-		err := r.Scan(&id)
-		ids = append(ids, id)
-		return err
-	})
-	return ids, err
+	slices.Sort(in)
+	return in, nil
 }

@@ -16,6 +16,11 @@ func (a *applying) writeRecords() error {
 				return fmt.Errorf("netting refunds: %w", err)
 			}
 		}
+		if f == carts {
+			if err := a.closeOrdered(); err != nil {
+				return fmt.Errorf("closing carts that became orders: %w", err)
+			}
+		}
 		if f == optins {
 			if err := a.resolveOptIns(); err != nil {
 				return err
@@ -73,6 +78,9 @@ func (s *shape) columns() []string {
 	if s.derived != "" {
 		cols = append(cols, s.derived)
 	}
+	if marksErased(s.table) {
+		cols = append(cols, "erased_at")
+	}
 	return append(cols, "hash", "observed_at", "gone_at")
 }
 
@@ -84,7 +92,10 @@ func (a *applying) row(s *shape, r *record) []any {
 	}
 	row = append(row, r.vals...)
 	if s.derived != "" {
-		row = append(row, r.refunded)
+		row = append(row, r.derived)
+	}
+	if marksErased(s.table) {
+		row = append(row, r.erased)
 	}
 	return append(row, r.hash, int64(a.b.ObservedAt), int64(0))
 }
@@ -150,7 +161,7 @@ func (a *applying) netRefunds() error {
 		return err
 	}
 	for id, r := range mine {
-		r.refunded = sums[id]
+		r.derived = sums[id]
 	}
 	return a.netStored(other, sums)
 }

@@ -24,6 +24,7 @@ type ConsentChange struct {
 	SourceAt  crm.Instant
 	SeenAt    crm.Instant
 	Text      string // the text that was shown
+	IP        string // of the person, "" when unknown
 	ByPerson  bool   // a person's own act here (one-click, double opt-in); a sync never lifts a withdrawal
 }
 
@@ -34,7 +35,15 @@ func (m *Mirror) SetConsent(ctx context.Context, tx *store.Tx, c ConsentChange) 
 	if err != nil || len(done) == 0 {
 		return false, err
 	}
-	return true, m.MarkDirty(ctx, tx, []int64{c.ContactID}, c.SourceAt, c.SeenAt, crm.CauseConsent)
+	concerned := []int64{c.ContactID}
+	into, err := mergedInto(ctx, tx, concerned)
+	if err != nil {
+		return false, err
+	}
+	if to := into[c.ContactID]; to != 0 {
+		concerned = append(concerned, to)
+	}
+	return true, m.MarkDirty(ctx, tx, concerned, c.SourceAt, c.SeenAt, crm.CauseConsent)
 }
 
 // allowed is the table of transitions. Lowering is always allowed. A sync raises from none only; what was withdrawn is
@@ -74,12 +83,12 @@ func setConsents(ctx context.Context, tx *store.Tx, changes []ConsentChange) ([]
 		done = append(done, c)
 		lane, basis := crm.LaneOf(c.ContactID), cmp.Or(c.Basis, "opt_in")
 		ledger = append(ledger, []any{
-			tx.NewID(), c.ContactID, lane, c.Topic, c.Channel, c.State, basis, clip(c.Source, 255), int64(c.SourceAt), int64(c.SeenAt), c.Text, 0,
+			tx.NewID(), c.ContactID, lane, c.Topic, c.Channel, c.State, basis, clip(c.Source, 255), int64(c.SourceAt), int64(c.SeenAt), c.Text, clip(c.IP, 64), 0,
 		})
 		final[key] = []any{c.ContactID, c.Topic, c.Channel, lane, c.State, basis, clip(c.Source, 255), int64(c.SourceAt), int64(c.SeenAt), 0}
 	}
 	if err := tx.Insert(ctx, "consents", []string{
-		"id", "contact_id", "lane", "topic", "channel", "state", "basis", "source", "source_at", "seen_at", "text_shown", "expires_at",
+		"id", "contact_id", "lane", "topic", "channel", "state", "basis", "source", "source_at", "seen_at", "text_shown", "ip", "expires_at",
 	}, ledger); err != nil {
 		return nil, fmt.Errorf("writing the consent ledger: %w", again(tx, err))
 	}

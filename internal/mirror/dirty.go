@@ -51,7 +51,7 @@ func (m *Mirror) ClearDirty(ctx context.Context, tx *store.Tx, marks []Dirty) er
 const clearPage = 250 // terms of one statement; SQLite allows expressions 1000 deep
 
 // MarkDirty marks contacts. A mark that stands keeps the newest source instant and its age; of two causes the
-// stronger stays: backfill over everything (history never triggers), then change, then consent, then the rest.
+// stronger stays: backfill over everything (history never triggers), then merge (nor does it), then change, then consent, then the rest.
 func (m *Mirror) MarkDirty(ctx context.Context, tx *store.Tx, contactIDs []int64, sourceAt, now crm.Instant, cause crm.Cause) error {
 	at := make(map[int64]crm.Instant, len(contactIDs))
 	for _, id := range contactIDs {
@@ -85,27 +85,7 @@ func markDirty(ctx context.Context, tx *store.Tx, at map[int64]crm.Instant, now 
 }
 
 func causeRank(expr string) string {
-	return "(CASE " + expr + " WHEN 'backfill' THEN 3 WHEN 'change' THEN 2 WHEN 'consent' THEN 1 ELSE 0 END)"
-}
-
-const fanOutPage = 2000
-
-// fanOut marks the contacts that a query lists with cause redefined, page by page.
-func fanOut(ctx context.Context, tx *store.Tx, now crm.Instant, query string, args ...any) error {
-	var ids []int64
-	if err := tx.SelectContext(ctx, &ids, query, args...); err != nil {
-		return fmt.Errorf("finding whom a redefinition concerns: %w", err)
-	}
-	for page := range slices.Chunk(ids, fanOutPage) {
-		at := make(map[int64]crm.Instant, len(page))
-		for _, id := range page {
-			at[id] = now
-		}
-		if err := markDirty(ctx, tx, at, now, crm.CauseRedefined); err != nil {
-			return err
-		}
-	}
-	return nil
+	return "(CASE " + expr + " WHEN 'backfill' THEN 4 WHEN 'merge' THEN 3 WHEN 'change' THEN 2 WHEN 'consent' THEN 1 ELSE 0 END)"
 }
 
 // DirtyStats gives the number of marks and the oldest (0 when none).

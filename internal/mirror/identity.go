@@ -11,8 +11,8 @@ import (
 )
 
 // resolve finds the contact of every record to be written: an account's by its e-mail; an order's or cart's by its
-// account if that is mirrored, live and has an e-mail, else by its billing e-mail. Orders and carts that are already
-// here follow when their account changed: the e-mail moves the account with all that belongs to it.
+// account if that is mirrored, live and has an e-mail, else by its billing e-mail; an event's likewise. Those that are
+// already here follow when their account changed: the e-mail moves the account with all that belongs to it.
 func (a *applying) resolve() error {
 	if err := a.findContacts(a.wantedEmails()); err != nil {
 		return err
@@ -21,7 +21,7 @@ func (a *applying) resolve() error {
 		return err
 	}
 	moved := a.resolveAccounts()
-	for _, f := range []facet{orders, carts} {
+	for _, f := range a.m.followers() {
 		for _, r := range a.changed[f] {
 			if r.gone {
 				r.contact = r.oldContact
@@ -36,8 +36,14 @@ func (a *applying) resolve() error {
 			a.touch(a.accounts[r.ref.ID], r.at)
 		}
 	}
+	for _, r := range a.changed[statements] {
+		a.resolveStatement(r)
+	}
 	return a.follow(moved)
 }
+
+// followers are the facets whose records belong to whom an account of theirs belongs, else to their own address.
+func (m *Mirror) followers() []facet { return []facet{orders, carts, events} }
 
 func (a *applying) touchRecord(r *record) {
 	a.touch(r.oldContact, r.at)
@@ -47,7 +53,7 @@ func (a *applying) touchRecord(r *record) {
 // wantedEmails lists the addresses that the batch's accounts, orders, carts and opt-ins name.
 func (a *applying) wantedEmails() []string {
 	seen := map[string]bool{}
-	for _, f := range []facet{customers, orders, carts, optins} {
+	for _, f := range []facet{customers, orders, carts, events, statements, optins} {
 		for _, r := range a.changed[f] {
 			if r.email != "" && !r.gone {
 				seen[r.email] = true
@@ -58,12 +64,15 @@ func (a *applying) wantedEmails() []string {
 }
 
 func (a *applying) findContacts(emails []string) error {
-	err := readIn(a.ctx, a.tx, "SELECT id, email_norm FROM contacts WHERE audience_id=? AND email_norm IN (%)", []any{a.shop.Audience}, emails,
+	err := readIn(a.ctx, a.tx, "SELECT id, email_norm, merged_into FROM contacts WHERE audience_id=? AND email_norm IN (%)", []any{a.shop.Audience}, emails,
 		func(r *sqlx.Rows) error {
-			var id int64
+			var id, into int64
 			var email string
-			err := r.Scan(&id, &email)
+			err := r.Scan(&id, &email, &into)
 			a.contacts[email] = id
+			if into != 0 {
+				a.merging.redirect[id] = into
+			}
 			return err
 		})
 	if err != nil {
@@ -76,7 +85,7 @@ func (a *applying) findContacts(emails []string) error {
 // itself changes are resolved after.
 func (a *applying) findAccounts() error {
 	seen := map[string]bool{}
-	for _, f := range []facet{orders, carts} {
+	for _, f := range append(a.m.followers(), statements) {
 		for _, r := range a.changed[f] {
 			if r.account != "" && !r.gone {
 				seen[r.account] = true
@@ -99,7 +108,7 @@ func (a *applying) findAccounts() error {
 	if err != nil {
 		return fmt.Errorf("finding accounts: %w", err)
 	}
-	return nil
+	return a.findOwn(crm.KindCustomer, slices.Sorted(maps.Keys(seen)), a.merging.own)
 }
 
 // resolveAccounts gives every changed account its contact and lists those whose contact is another than before.
@@ -112,7 +121,10 @@ func (a *applying) resolveAccounts() (moved []string) {
 		if r.gone {
 			r.contact = r.oldContact // the tombstone still says whose it was; nothing resolves through it
 		} else {
-			after = a.contactFor(r.email)
+			own := a.contactFor(r.email)
+			if after = a.owner(own); own != after {
+				a.merging.own[r.ref.ID] = own
+			}
 			r.contact = after
 		}
 		a.accounts[r.ref.ID] = after
@@ -129,7 +141,7 @@ func (a *applying) contactOf(account, email string) int64 {
 	if account != "" && a.accounts[account] != 0 {
 		return a.accounts[account]
 	}
-	return a.contactFor(email)
+	return a.owner(a.contactFor(email))
 }
 
 // contactFor is the contact of an address; a new one is noted and inserted with its attributes by recompute.
@@ -145,9 +157,12 @@ func (a *applying) contactFor(email string) int64 {
 	return id
 }
 
-// follow re-resolves the stored orders and carts of accounts that moved.
+// follow re-resolves the stored orders, carts and events of accounts that moved.
 func (a *applying) follow(moved []string) error {
-	for _, f := range []facet{orders, carts} {
+	if len(moved) == 0 {
+		return nil
+	}
+	for _, f := range a.m.followers() {
 		inBatch := map[string]bool{}
 		for _, r := range a.changed[f] {
 			inBatch[r.ref.ID] = true

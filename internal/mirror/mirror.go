@@ -12,9 +12,10 @@ import (
 
 // Mirror is the model on one database. Safe for concurrent use.
 type Mirror struct {
-	db     *store.DB
-	shapes [facets]shape
-	packer sync.Pool // *flate.Writer: half a megabyte each
+	db      *store.DB
+	shapes  [facets]shape
+	packer  sync.Pool  // *flate.Writer: half a megabyte each
+	fanning sync.Mutex // held by the one that carries out redefinitions
 }
 
 // New makes a Mirror.

@@ -113,6 +113,21 @@ func (b *bench) consent(email string) string {
 	return crm.ConsentNone
 }
 
+// fanOut carries out every redefinition that is queued and tells in how many steps.
+func (b *bench) fanOut() (steps int) {
+	b.tb.Helper()
+	for {
+		worked, err := b.m.FanOutStep(b.tb.Context(), b.at)
+		if err != nil {
+			b.tb.Fatal(err)
+		}
+		if !worked {
+			return steps
+		}
+		steps++
+	}
+}
+
 // dirty takes all marks away and gives them by contact.
 func (b *bench) dirty() map[int64]mirror.Dirty {
 	b.tb.Helper()

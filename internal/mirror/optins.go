@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -41,6 +42,9 @@ func (a *applying) resolveOptIns() error {
 			return fmt.Errorf("finding whom opt-ins speak for: %w", err)
 		}
 	}
+	if err := errors.Join(a.findOwn(crm.KindCustomer, accounts, a.merging.own), a.findOwn(crm.KindOrder, unknown, byOrder)); err != nil {
+		return err
+	}
 	for _, r := range a.changed[optins] {
 		r.contact = a.speaksFor(r, byOrder)
 	}
@@ -52,7 +56,9 @@ func (a *applying) speaksFor(r *record, byOrder map[string]int64) int64 {
 	case r.gone, r.oldContact != 0 && r.vals[0] == r.extra[0]:
 		return r.oldContact // an e-mail change moves the account, not the consent
 	case r.ref.Kind == crm.KindCustomer:
-		return a.accounts[r.ref.ID]
+		return a.ownContact(r.ref.ID)
+	case r.erased > 0:
+		return 0
 	case r.email != "" && r.vals[0] == "yes":
 		return a.contactFor(r.email)
 	case r.email != "": // what grants nothing makes nobody known
@@ -82,16 +88,23 @@ func (a *applying) applyConsents() error {
 	if err != nil {
 		return fmt.Errorf("finding opt-ins that waited for their contact: %w", err)
 	}
-	changes = append(changes, late...)
+	said, err := a.stated()
+	if err != nil {
+		return err
+	}
+	changes = slices.Concat(changes, late, said)
 	if len(changes) == 0 {
 		return nil
 	}
 	slices.SortStableFunc(changes, func(x, y ConsentChange) int { return cmp.Compare(x.SourceAt, y.SourceAt) })
 	done, err := setConsents(a.ctx, a.tx, changes)
+	if err != nil {
+		return err
+	}
 	for _, c := range done {
 		a.consents[c.ContactID] = max(a.consents[c.ContactID], c.SourceAt)
 	}
-	return err
+	return a.consentsOfMerged()
 }
 
 func (a *applying) consent(r *record, contact int64, state string) ConsentChange {
@@ -119,6 +132,9 @@ func (a *applying) lateOptIns() ([]ConsentChange, error) {
 				contacts[r.ref.ID] = r.contact
 				ids = append(ids, r.ref.ID)
 			}
+		}
+		if err := a.findOwn(kind, ids, contacts); err != nil {
+			return nil, err
 		}
 		if err := readIn(a.ctx, a.tx, "SELECT id, topic, channel, value, source_at FROM optins WHERE shop_id=? AND kind=? AND contact_id=0 AND gone_at=0 AND id IN (%)",
 			[]any{a.b.ShopID, string(kind)}, ids, func(rows *sqlx.Rows) error {

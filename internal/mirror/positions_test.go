@@ -163,6 +163,7 @@ func TestAShopKeepsWhatWasProbedWhereTheConfigurationIsSilent(t *testing.T) {
 			if z := b.profile("a@example.com").Contact.Zone; z != c.want {
 				t.Errorf("the contact lives in %s", z)
 			}
+			b.fanOut()
 			if marks := b.dirty(); len(marks) != c.marks {
 				t.Errorf("%q: %d contacts marked", c.zone, len(marks))
 			}

@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -83,7 +84,7 @@ func (l *loading) contacts(ctx context.Context) error {
 }
 
 func (l *loading) consents(ctx context.Context) error {
-	return read(ctx, l.q, "SELECT contact_id, topic, channel, state, basis, source_at, expires_at FROM consent_state WHERE contact_id IN "+l.in+
+	if err := read(ctx, l.q, "SELECT contact_id, topic, channel, state, basis, source_at, expires_at FROM consent_state WHERE contact_id IN "+l.in+
 		" ORDER BY contact_id, topic, channel", nil, func(r *sqlx.Rows) error {
 		var id int64
 		var c crm.ConsentState
@@ -94,18 +95,22 @@ func (l *loading) consents(ctx context.Context) error {
 			p.Consents = append(p.Consents, c)
 		}
 		return nil
-	})
+	}); err != nil {
+		return err
+	}
+	return l.cautious(ctx)
 }
 
 func (l *loading) orders(ctx context.Context, withLines bool) error {
 	place := map[recordKey]orderPlace{}
-	err := read(ctx, l.q, "SELECT contact_id, shop_id, id, state, counts_as_sale, currency, total, refunded, placed_at FROM orders WHERE contact_id IN "+l.in+
+	err := read(ctx, l.q, "SELECT contact_id, shop_id, id, state, counts_as_sale, currency, total, refunded, placed_at, purchase FROM orders WHERE contact_id IN "+l.in+
 		" AND gone_at=0 ORDER BY contact_id, placed_at, shop_id, id", nil, func(r *sqlx.Rows) error {
 		var id int64
 		var o crm.ProfileOrder
-		if err := r.Scan(&id, &o.ShopID, &o.ID, &o.State, &o.CountsAsSale, &o.Currency, &o.Total, &o.Refunded, &o.PlacedAt); err != nil {
+		if err := r.Scan(&id, &o.ShopID, &o.ID, &o.State, &o.CountsAsSale, &o.Currency, &o.Total, &o.Refunded, &o.PlacedAt, &o.Purchase); err != nil {
 			return err
 		}
+		o.Purchase = cmp.Or(o.Purchase, o.ID)
 		if p := l.profiles[id]; p != nil {
 			place[recordKey{o.ShopID, o.ID}] = orderPlace{id, len(p.Orders)}
 			p.Orders = append(p.Orders, o)

@@ -42,8 +42,8 @@ func TestAProfileHoldsWhatSegmentsMayKnow(t *testing.T) {
 			},
 			Consents: []crm.ConsentState{{Topic: "marketing", Channel: "email", State: crm.ConsentGranted, Basis: "opt_in", SourceAt: at("2026-10-05 10:00")}},
 			Orders: []crm.ProfileOrder{
-				{ShopID: b.shop.ID, ID: "1", State: crm.StateCompleted, CountsAsSale: true, Currency: "EUR", Total: 1000, Refunded: 500, PlacedAt: at("2026-10-01 10:00") + 1000, Lines: []crm.ProfileLine{line}},
-				{ShopID: b.shop.ID, ID: "2", State: crm.StateCompleted, CountsAsSale: true, Currency: "EUR", Total: 2000, PlacedAt: at("2026-10-01 10:00") + 2000, Lines: []crm.ProfileLine{line2}},
+				{ShopID: b.shop.ID, ID: "1", State: crm.StateCompleted, CountsAsSale: true, Purchase: "1", Currency: "EUR", Total: 1000, Refunded: 500, PlacedAt: at("2026-10-01 10:00") + 1000, Lines: []crm.ProfileLine{line}},
+				{ShopID: b.shop.ID, ID: "2", State: crm.StateCompleted, CountsAsSale: true, Purchase: "2", Currency: "EUR", Total: 2000, PlacedAt: at("2026-10-01 10:00") + 2000, Lines: []crm.ProfileLine{line2}},
 			},
 			Carts: []crm.ProfileCart{{
 				ShopID: b.shop.ID, ID: "8", Currency: "EUR", Total: 4200, CreatedAt: at("2026-10-30 10:00"), ActiveAt: at("2026-10-30 11:00"), RecoverURL: "https://shop.example/c",
@@ -89,6 +89,10 @@ func TestACatalogueChangeConcernsWhoBoughtIt(t *testing.T) {
 			{"the product is deleted: last known", gone(product("7")), 0},
 		} {
 			b.read(step.fact)
+			if now := b.dirty(); len(now) != 0 {
+				t.Errorf("%s: %d contacts marked in the page's own transaction", step.name, len(now))
+			}
+			b.fanOut()
 			marks := b.dirty()
 			if len(marks) != step.marks {
 				t.Errorf("%s: %d contacts marked, want %d", step.name, len(marks), step.marks)

@@ -22,6 +22,8 @@ type person struct {
 
 	stats *statsRow // of the batch's shop
 	had   *statsRow
+	sold  []string // purchases of the batch's shop that count, one for each order of theirs
+	other []string // those of them with amounts that are left out
 
 	order, account, cart, place when // the newest row of each sort seen so far
 	email, named, spoken, born  when
@@ -57,14 +59,20 @@ func newer(mark *when, w when) bool {
 
 // Ranks: what a higher one says holds over what a lower one says, however old.
 const (
-	byCart = iota + 1
+	byTrace = iota + 1 // an event or a statement
+	byCart
 	byOrder
 	byAccount
 )
 
 // recompute brings contacts and statistics of everybody touched in line with the rows, and writes what differs.
 func (a *applying) recompute() error {
-	ids := slices.Sorted(maps.Keys(a.touched))
+	if err := a.leaveErased(); err != nil {
+		return fmt.Errorf("recomputing contacts: %w", err)
+	}
+	ids := slices.AppendSeq(slices.Collect(maps.Keys(a.touched)), maps.Keys(a.counted))
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
 	for chunk := range slices.Chunk(ids, 1000) {
 		people, err := a.loadPeople(chunk)
 		if err != nil {
@@ -82,7 +90,7 @@ func (a *applying) loadPeople(ids []int64) (map[int64]*person, error) {
 	for _, id := range ids {
 		people[id] = &person{id: id, norm: a.fresh[id], stats: &statsRow{}}
 	}
-	for _, load := range []func([]int64, map[int64]*person) error{a.loadContacts, a.loadAccounts, a.loadOrders, a.loadCarts, a.loadStats} {
+	for _, load := range []func([]int64, map[int64]*person) error{a.loadContacts, a.loadAccounts, a.loadOrders, a.loadCarts, a.loadTraces, a.loadStats} {
 		if err := load(ids, people); err != nil {
 			return nil, err
 		}
@@ -145,7 +153,7 @@ func (a *applying) loadAccounts(ids []int64, people map[int64]*person) error {
 
 func (a *applying) loadOrders(ids []int64, people map[int64]*person) error {
 	text := `SELECT contact_id, shop_id, id, email, email_norm, first_name, last_name, state, counts_as_sale, currency, total, refunded, placed_at,
- country, region, city FROM orders WHERE gone_at=0 AND contact_id IN (%)`
+ country, region, city, base_currency, base_total, purchase FROM orders WHERE gone_at=0 AND contact_id IN (%)`
 	if a.shop.Currency == "" {
 		text += " ORDER BY placed_at, id" // the first sale's currency counts
 	}
@@ -154,7 +162,8 @@ func (a *applying) loadOrders(ids []int64, people map[int64]*person) error {
 		w := when{rank: byOrder}
 		var email, norm, first, last, country, region, city string
 		var id int64
-		if err := r.Scan(&id, &w.shop, &w.id, &email, &norm, &first, &last, &o.state, &o.sale, &o.currency, &o.total, &o.refunded, &w.at, &country, &region, &city); err != nil {
+		if err := r.Scan(&id, &w.shop, &w.id, &email, &norm, &first, &last, &o.state, &o.sale, &o.currency, &o.total, &o.refunded, &w.at, &country, &region, &city,
+			&o.baseCurrency, &o.baseTotal, &o.purchase); err != nil {
 			return err
 		}
 		p := people[id]
@@ -168,7 +177,8 @@ func (a *applying) loadOrders(ids []int64, people map[int64]*person) error {
 		p.write(w, email, first, last)
 		p.live(w, country, region, city)
 		if w.shop == a.b.ShopID {
-			p.stats.add(o, int64(w.at), a.shop.Currency)
+			o.purchase = cmp.Or(o.purchase, w.id)
+			p.add(o, int64(w.at), a.shop.Currency)
 		}
 		return nil
 	})
@@ -200,6 +210,43 @@ func (a *applying) loadCarts(ids []int64, people map[int64]*person) error {
 		}
 		return nil
 	})
+}
+
+// loadTraces looks for what else refers to people without account, order or cart: an event or a statement makes them known
+// too.
+func (a *applying) loadTraces(ids []int64, people map[int64]*person) error {
+	var unknown []int64
+	for _, id := range ids {
+		if people[id].want.Live == 0 {
+			unknown = append(unknown, id)
+		}
+	}
+	home := map[int64]*when{}
+	for _, text := range []string{
+		"SELECT contact_id, shop_id, MIN(happened_at), MAX(happened_at) FROM events WHERE contact_id IN (%) GROUP BY contact_id, shop_id",
+		"SELECT contact_id, shop_id, MIN(stated_at), MAX(stated_at) FROM statements WHERE contact_id IN (%) GROUP BY contact_id, shop_id",
+	} {
+		if err := readIn(a.ctx, a.tx, text, nil, unknown, func(r *sqlx.Rows) error {
+			var id int64
+			var first crm.Instant
+			w := when{rank: byTrace}
+			if err := r.Scan(&id, &w.shop, &first, &w.at); err != nil {
+				return err
+			}
+			p := people[id]
+			p.refer(first)
+			if home[id] == nil {
+				home[id] = &when{}
+			}
+			if newer(home[id], w) {
+				p.want.Home = w.shop
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (a *applying) loadStats(ids []int64, people map[int64]*person) error {
@@ -245,32 +292,55 @@ func earliest(a, b int64) int64 {
 }
 
 type orderRow struct {
-	state, currency string
-	sale            bool
-	total, refunded int64
+	state, currency, baseCurrency, purchase string
+	sale                                    bool
+	total, refunded, baseTotal              int64
 }
 
-// add counts an order. Drafts and what lies in the shop's bin are no orders. Amounts are of the shop's currency (of the
-// first sale, when the shop's is not known); a sale in another is counted in left_out and its amount left out.
-func (s *statsRow) add(o orderRow, placed int64, shopCurrency string) {
-	if o.state == crm.StateDraft || o.state == crm.StateTrash {
+// add counts an order. Drafts, what lies in the shop's bin and what an edited order replaced are no orders. Amounts are of
+// the shop's currency (of the first sale's books, when the shop's is not known); a sale in another counts with what its
+// own rate makes of it, else its purchase is counted in left_out: currencies are never added together.
+func (p *person) add(o orderRow, placed int64, shopCurrency string) {
+	if o.state == crm.StateDraft || o.state == crm.StateTrash || o.state == crm.StateReplaced {
 		return
 	}
+	s := p.stats
 	s.Orders++
 	if !o.sale {
 		return
 	}
-	s.Sales++
+	p.sold = append(p.sold, o.purchase)
 	s.First, s.Last = earliest(s.First, placed), max(s.Last, placed)
 	if s.Currency == "" {
-		s.Currency = cmp.Or(shopCurrency, o.currency)
+		s.Currency = cmp.Or(shopCurrency, o.baseCurrency, o.currency)
 	}
-	if o.currency != s.Currency {
-		s.Other++
+	total, refunded, known := o.in(s.Currency)
+	if !known {
+		p.other = append(p.other, o.purchase)
 		return
 	}
-	s.Revenue += o.total - o.refunded
-	s.Refunded += o.refunded
+	s.Revenue += total - refunded
+	s.Refunded += refunded
+}
+
+// in gives the order's amounts in a currency, if it is the order's own or that of its books.
+func (o orderRow) in(currency string) (total, refunded int64, known bool) {
+	switch {
+	case o.currency == currency:
+		return o.total, o.refunded, true
+	case o.baseCurrency == currency && (o.baseTotal != 0 || o.total == 0):
+		return o.baseTotal, crm.Scale(o.refunded, o.baseTotal, o.total), true
+	}
+	return 0, 0, false
+}
+
+// distinct counts the different texts, whose order is of no matter.
+func distinct(texts []string) int64 {
+	if len(texts) > 1 {
+		slices.Sort(texts)
+		texts = slices.Compact(texts)
+	}
+	return int64(len(texts))
 }
 
 func (a *applying) writePeople(people map[int64]*person) error {
@@ -287,10 +357,13 @@ func (a *applying) writePeople(people map[int64]*person) error {
 		switch {
 		case p.have == nil && p.norm != "":
 			inserts = append(inserts, row)
+			a.touch(id, 0)
 		case p.have != nil && *p.have != p.want:
 			updates = append(updates, row)
+			a.touch(id, 0)
 		}
 		s := p.stats
+		s.Sales, s.Other = distinct(p.sold), distinct(p.other)
 		switch {
 		case *s == statsRow{} && p.had != nil:
 			none = append(none, []any{id, a.b.ShopID})

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -21,9 +22,12 @@ const (
 	addresses
 	categoriesFacet
 	products
+	stocks
 	refunds
 	orders
 	carts
+	events
+	statements
 	optins
 	facets // their number
 )
@@ -35,6 +39,7 @@ type shape struct {
 	cols    []string // content, in the order of record.vals
 	contact bool     // has contact_id
 	derived string   // a column computed here, written with the content but not hashed; "" = none
+	once    bool     // a record is written once and never changed, whenever it was read
 	extra   [2]string
 	lines   string // table of child rows, "" = none
 	parent  string // its column that names the parent
@@ -52,15 +57,23 @@ func shapes() [facets]shape {
 		products: {table: "products", keys: []string{"id"}, extra: [2]string{"''", "''"}, cols: []string{
 			"parent_id", "name", "sku", "type", "status", "url", "image_url", "price", "currency", "in_stock", "stock", "brand", "modified_at",
 		}},
+		stocks: {table: "stocks", keys: []string{"id"}, extra: [2]string{"''", "''"}, cols: []string{"in_stock", "stock"}},
 		refunds: {table: "refunds", keys: []string{"id"}, extra: [2]string{"order_id", "''"}, lines: "refund_lines", parent: "refund_id", cols: []string{
 			"order_id", "amount", "currency", "reason", "refunded_at",
 		}},
 		orders: {table: "orders", keys: []string{"id"}, contact: true, derived: "refunded", extra: [2]string{"''", "''"}, lines: "order_lines", parent: "order_id", cols: []string{
 			"number", "customer_id", "email", "email_norm", "first_name", "last_name", "status", "state", "counts_as_sale", "currency", "goods", "shipping", "tax",
 			"discount", "total", "total_raw", "placed_at", "paid_at", "completed_at", "cancelled_at", "modified_at", "country", "region", "city", "via", "coupons", "attribution",
+			"base_currency", "base_total", "purchase", "cart_id",
 		}},
-		carts: {table: "carts", keys: []string{"id"}, contact: true, extra: [2]string{"''", "''"}, lines: "cart_lines", parent: "cart_id", cols: []string{
+		carts: {table: "carts", keys: []string{"id"}, contact: true, derived: "content", extra: [2]string{"content", "active_at"}, lines: "cart_lines", parent: "cart_id", cols: []string{
 			"customer_id", "email", "email_norm", "first_name", "last_name", "currency", "total", "created_at", "active_at", "closed_at", "closed_by", "recover_url", "country",
+		}},
+		events: {table: "events", keys: []string{"id"}, contact: true, once: true, extra: [2]string{"''", "''"}, cols: []string{
+			"happened_at", "name", "customer_id", "email", "email_norm", "properties",
+		}},
+		statements: {table: "statements", keys: []string{"id"}, contact: true, once: true, extra: [2]string{"''", "''"}, cols: []string{
+			"stated_at", "customer_id", "email", "email_norm", "topic", "channel", "state", "basis", "text_shown", "source", "ip",
 		}},
 		optins: {table: "optins", keys: []string{"kind", "id", "topic", "channel"}, contact: true, extra: [2]string{"value", "''"}, cols: []string{
 			"value", "no_means", "source_at", "email_norm",
@@ -77,8 +90,11 @@ type record struct {
 	vals       []any
 	lines      []crm.Line
 	categories []string // of a product, sorted
-	topic      string   // of an opt-in
+	topic      string   // of an opt-in or a statement
 	channel    string
+	cart       string        // of an order: the cart that became it
+	said       ConsentChange // of a statement: what it asks for, all but whose and when it was seen
+	byContent  bool          // of a cart: only another content is activity
 	gone       bool
 	hash       []byte
 	at         crm.Instant // source instant, 0 = the read's
@@ -94,8 +110,9 @@ type record struct {
 	oldContact int64
 	extra      [2]string
 
-	contact  int64
-	refunded int64
+	contact int64
+	derived any         // value of the shape's derived column
+	erased  crm.Instant // its person was erased then; 0: was not
 }
 
 // encode turns a fact into its record. A fact without a body of ours is a mistake of the connector.
@@ -111,6 +128,8 @@ func encode(f crm.Fact) (*record, error) {
 		r.facet, r.vals = categoriesFacet, []any{b.ParentID, b.Name, b.Slug}
 	case *crm.Product:
 		r.encodeProduct(b)
+	case *crm.Stock:
+		r.facet, r.vals = stocks, []any{flag(b.InStock), counted(b.Stock)}
 	case *crm.Refund:
 		r.facet, r.at, r.lines = refunds, b.At, uniqueLines(b.Lines)
 		r.vals = []any{b.OrderID, b.Amount, b.Currency, b.Reason, int64(b.At)}
@@ -120,6 +139,10 @@ func encode(f crm.Fact) (*record, error) {
 		r.encodeCart(b)
 	case *crm.OptIn:
 		r.encodeOptIn(b)
+	case *crm.Event:
+		r.encodeEvent(b)
+	case *crm.Consent:
+		r.encodeStatement(b)
 	default:
 		return nil, fmt.Errorf("applying %s: it has no facet", f.Ref.Kind)
 	}
@@ -139,25 +162,31 @@ func (r *record) encodeCustomer(b *crm.Customer) {
 func (r *record) encodeProduct(b *crm.Product) {
 	r.facet, r.at = products, b.ModifiedAt
 	r.categories = slices.Compact(slices.Sorted(slices.Values(b.Categories)))
-	var stock any
-	if b.Stock != nil {
-		stock = *b.Stock
-	}
-	r.vals = []any{b.ParentID, b.Name, b.SKU, b.Type, b.Status, b.URL, b.ImageURL, b.Price, b.Currency, flag(b.InStock), stock, b.Brand, int64(b.ModifiedAt)}
+	r.vals = []any{b.ParentID, b.Name, b.SKU, b.Type, b.Status, b.URL, b.ImageURL, b.Price, b.Currency, flag(b.InStock), counted(b.Stock), b.Brand, int64(b.ModifiedAt)}
 }
+
+const orderPlaced = 16 // place in the values of an order
 
 func (r *record) encodeOrder(b *crm.Order) {
 	r.facet, r.at, r.lines = orders, cmp.Or(b.ModifiedAt, b.PlacedAt), uniqueLines(b.Lines)
-	r.account, r.email = account(b.CustomerID), crm.NormEmail(b.Email)
+	r.account, r.email, r.cart = account(b.CustomerID), crm.NormEmail(b.Email), account(b.CartID)
 	r.vals = []any{
 		b.Number, r.account, b.Email, r.email, b.FirstName, b.LastName, b.Status, b.State, flag(b.CountsAsSale), b.Currency, b.Goods, b.Shipping, b.Tax,
 		b.Discount, b.Total, b.TotalRaw, int64(b.PlacedAt), int64(b.PaidAt), int64(b.CompletedAt), int64(b.CancelledAt), int64(b.ModifiedAt),
 		b.Country, b.Region, b.City, b.Via, jsonText(b.Coupons, len(b.Coupons)), jsonText(b.Attribution, len(b.Attribution)),
+		b.BaseCurrency, b.BaseTotal, b.Purchase, r.cart,
 	}
 }
 
+// Places in the values of a cart.
+const (
+	cartActive   = 8
+	cartClosed   = 9
+	cartClosedBy = 10
+)
+
 func (r *record) encodeCart(b *crm.Cart) {
-	r.facet, r.at, r.lines = carts, cmp.Or(b.ActiveAt, b.CreatedAt), uniqueLines(b.Lines)
+	r.facet, r.at, r.lines, r.derived = carts, cmp.Or(b.ActiveAt, b.CreatedAt), uniqueLines(b.Lines), ""
 	r.account, r.email = account(b.CustomerID), crm.NormEmail(b.Email)
 	if r.gone {
 		r.at, r.lines = b.ClosedAt, nil
@@ -168,6 +197,25 @@ func (r *record) encodeCart(b *crm.Cart) {
 		r.account, b.Email, r.email, b.FirstName, b.LastName, b.Currency, b.Total, int64(b.CreatedAt), int64(b.ActiveAt), int64(b.ClosedAt), b.ClosedBy,
 		b.RecoverURL, b.Country,
 	}
+	if r.byContent = b.ByContent; r.byContent {
+		r.derived = r.content()
+	}
+}
+
+// content is a hash of what a cart holds and whose it is. Prices are not in it: a promotion changes them without the visitor.
+func (r *record) content() string {
+	held := make([]string, 0, len(r.lines))
+	for _, l := range r.lines {
+		line := appendValue(appendValue(appendValue(nil, l.ProductID), l.VariationID), l.SKU)
+		held = append(held, string(appendValue(line, l.Quantity)))
+	}
+	slices.Sort(held) // a shop may number its lines anew
+	b := appendValue(appendValue(nil, r.account), r.email)
+	for _, line := range held {
+		b = append(b, line...)
+	}
+	h := sha256.Sum256(b)
+	return hex.EncodeToString(h[:16])
 }
 
 func (r *record) encodeOptIn(b *crm.OptIn) {
@@ -176,6 +224,29 @@ func (r *record) encodeOptIn(b *crm.OptIn) {
 	r.keys = []any{string(r.ref.Kind), r.ref.ID, r.topic, r.channel}
 	r.key = strings.Join([]string{string(r.ref.Kind), r.ref.ID, r.topic, r.channel}, "\x00")
 	r.vals = []any{b.Value, cmp.Or(b.NoMeans, "silence"), int64(b.SourceAt), r.email}
+}
+
+func (r *record) encodeEvent(b *crm.Event) {
+	r.facet, r.at, r.account, r.email = events, b.At, account(b.CustomerID), crm.NormEmail(b.Email)
+	r.vals = []any{int64(b.At), b.Name, r.account, b.Email, r.email, jsonText(b.Properties, len(b.Properties))}
+}
+
+func (r *record) encodeStatement(b *crm.Consent) {
+	r.facet, r.at, r.account, r.email = statements, b.At, account(b.CustomerID), crm.NormEmail(b.Email)
+	r.said = ConsentChange{
+		Topic: cmp.Or(b.Topic, "marketing"), Channel: cmp.Or(b.Channel, "email"), State: b.State, Basis: cmp.Or(b.Basis, "opt_in"),
+		Source: clip(b.Source, 255), Text: b.Text, IP: clip(b.IP, 64),
+	}
+	c := r.said
+	r.vals = []any{int64(b.At), r.account, b.Email, r.email, c.Topic, c.Channel, c.State, c.Basis, c.Text, c.Source, c.IP}
+}
+
+// counted is a stock for a column: NULL when the shop does not count it.
+func counted(stock *int64) any {
+	if stock == nil {
+		return nil
+	}
+	return *stock
 }
 
 // account is the platform's id of an account; platforms write 0 for a guest.
@@ -236,8 +307,10 @@ func (r *record) seal() {
 		r.sum(b)
 		return
 	}
-	for _, v := range r.vals {
-		b = appendValue(b, v)
+	for i, v := range r.vals {
+		if !r.byContent || i != cartActive {
+			b = appendValue(b, v)
+		}
 	}
 	for _, l := range r.lines {
 		for _, v := range lineValues(l) {

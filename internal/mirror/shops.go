@@ -126,13 +126,16 @@ func ensureShop(ctx context.Context, tx *store.Tx, s ShopSpec) error {
 	return redefineShop(ctx, tx, have.ID)
 }
 
-// redefineShop marks every contact whose zone and locale come from the shop.
+// redefineShop queues the marks of every contact whose zone and locale come from the shop.
 func redefineShop(ctx context.Context, tx *store.Tx, shopID int64) error {
-	var now crm.Instant // business time as the shop's reads know it: without a read there is no contact either
+	var now crm.Instant // business time as the shop's reads know it
 	if err := tx.GetContext(ctx, &now, "SELECT COALESCE(MAX(observed_at),0) FROM observations WHERE shop_id=?", shopID); err != nil {
 		return fmt.Errorf("finding a shop's last read: %w", err)
 	}
-	return fanOut(ctx, tx, now, "SELECT id FROM contacts WHERE home_shop_id=?", shopID)
+	if now == 0 { // without a read nobody is at home there
+		return nil
+	}
+	return startFanOuts(ctx, tx, shopID, fanShop, []string{""}, now, now)
 }
 
 // Shops lists all shops by name.

@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -15,7 +16,8 @@ const (
 	ofAmount   = "amount"
 )
 
-// bought sums over orders that count as a sale and bounds the sum.
+// bought sums over orders that count as a sale and bounds the sum. Orders of one purchase (a split cart, an edited order)
+// count as one, dated when the first of them was placed; their quantities and amounts add up.
 type bought struct {
 	goods    goods
 	of       string
@@ -96,8 +98,9 @@ func (c *compiler) period(path string, w Period) (from, before *civil) {
 
 // fact is one order's share in the sum.
 type fact struct {
-	at crm.Instant
-	n  int64
+	at    crm.Instant
+	n     int64
+	order *crm.ProfileOrder
 }
 
 func (b bought) value(o *crm.ProfileOrder) int64 {
@@ -120,20 +123,40 @@ func (b bought) value(o *crm.ProfileOrder) int64 {
 func (b bought) facts(p *crm.Profile) []fact {
 	lo, hi := b.bounds(p)
 	out := make([]fact, 0, len(p.Orders))
+	shared := false // some order stands for another's purchase
 	for i := range p.Orders {
 		o := &p.Orders[i]
 		if o.PlacedAt < lo || o.PlacedAt >= hi {
 			continue
 		}
 		if n := b.value(o); n != 0 {
-			out = append(out, fact{o.PlacedAt, n})
+			out = append(out, fact{o.PlacedAt, n, o})
+			shared = shared || o.Purchase != "" && o.Purchase != o.ID
 		}
 	}
 	byTime := func(x, y fact) int { return int(min(max(x.at-y.at, -1), 1)) }
 	if !slices.IsSortedFunc(out, byTime) {
 		slices.SortStableFunc(out, byTime)
 	}
+	if shared && b.of == ofOrders {
+		out = purchases(out)
+	}
 	return out
+}
+
+// purchases keeps the first order of every purchase.
+func purchases(fs []fact) []fact {
+	type purchase struct {
+		shop int64
+		id   string
+	}
+	seen := make(map[purchase]bool, len(fs))
+	return slices.DeleteFunc(fs, func(f fact) bool {
+		key := purchase{f.order.ShopID, cmp.Or(f.order.Purchase, f.order.ID)}
+		again := key.id != "" && seen[key]
+		seen[key] = true
+		return again
+	})
 }
 
 func (b bought) bounds(p *crm.Profile) (lo, hi crm.Instant) {

@@ -181,8 +181,9 @@ func order() *rapid.Generator[crm.ProfileOrder] {
 	return rapid.Custom(func(t *rapid.T) crm.ProfileOrder {
 		o := crm.ProfileOrder{
 			CountsAsSale: rapid.IntRange(0, 4).Draw(t, "sale") > 0, PlacedAt: Instant().Draw(t, "placed"),
-			Currency: rapid.SampledFrom([]string{"EUR", "EUR", "USD"}).Draw(t, "currency"),
+			Currency: rapid.SampledFrom([]string{"EUR", "EUR", "USD"}).Draw(t, "currency"), ShopID: int64(rapid.IntRange(1, 2).Draw(t, "shop")),
 		}
+		o.Purchase = rapid.SampledFrom([]string{"", "p1", "p2"}).Draw(t, "purchase")
 		for range rapid.IntRange(1, 2).Draw(t, "lines") {
 			l := crm.ProfileLine{
 				ProductID: rapid.SampledFrom([]string{"1", "2", "3"}).Draw(t, "product"),
