@@ -14,12 +14,16 @@ import (
 // change of the shop's needs no rewriting of contacts.
 const selectContacts = `SELECT c.id, c.lane, c.audience_id, c.email, c.email_norm, c.first_name, c.last_name,
  COALESCE(NULLIF(c.locale,''), s.locale, ''), c.country, c.region, c.city, COALESCE(NULLIF(c.zone,''), NULLIF(s.zone,''), 'UTC'),
- c.home_shop_id, c.registered_at, c.created_at, c.birthday
+ c.home_shop_id, c.registered_at, c.created_at, c.birthday, c.merged_into, c.erased_at
  FROM contacts c LEFT JOIN shops s ON s.id=c.home_shop_id WHERE `
 
 func scanContact(r *sqlx.Rows, c *crm.Contact) error {
-	return r.Scan(&c.ID, &c.Lane, &c.AudienceID, &c.Email, &c.EmailNorm, &c.FirstName, &c.LastName, &c.Locale, &c.Country, &c.Region, &c.City, &c.Zone,
-		&c.HomeShopID, &c.RegisteredAt, &c.CreatedAt, &c.Birthday)
+	err := r.Scan(&c.ID, &c.Lane, &c.AudienceID, &c.Email, &c.EmailNorm, &c.FirstName, &c.LastName, &c.Locale, &c.Country, &c.Region, &c.City, &c.Zone,
+		&c.HomeShopID, &c.RegisteredAt, &c.CreatedAt, &c.Birthday, &c.MergedInto, &c.ErasedAt)
+	if c.ErasedAt > 0 {
+		c.EmailNorm = "" // what stands there only keeps the rows apart
+	}
+	return err
 }
 
 // ContactByEmail finds a contact of an audience by an address as people write it; ErrNotFound.

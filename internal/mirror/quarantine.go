@@ -27,6 +27,9 @@ func (m *Mirror) Quarantine(ctx context.Context, tx *store.Tx, shopID int64, rs 
 		}
 		byRef[r.Ref] = r
 	}
+	if err := hideErased(ctx, tx, shopID, byRef); err != nil {
+		return err
+	}
 	var rows [][]any
 	for _, ref := range order {
 		r := byRef[ref]
@@ -45,6 +48,35 @@ func (m *Mirror) Quarantine(ctx context.Context, tx *store.Tx, shopID int64, rs 
 		return fmt.Errorf("writing quarantine: %w", err)
 	}
 	return nil
+}
+
+// hideErased takes the bodies away that name erased people: the record is still counted, and its reason names nobody.
+func hideErased(ctx context.Context, tx *store.Tx, shopID int64, byRef map[crm.Ref]connectors.Rejected) error {
+	if len(byRef) == 0 {
+		return nil
+	}
+	var audience int64
+	if err := tx.GetContext(ctx, &audience, "SELECT audience_id FROM shops WHERE id=?", shopID); err != nil {
+		return fmt.Errorf("finding the shop: %w", notFound(err))
+	}
+	g, err := openGraves(ctx, tx, audience)
+	if err != nil || g == nil {
+		return err
+	}
+	refs := make([]crm.Ref, 0, len(byRef))
+	bodies := make([][]byte, 0, len(byRef))
+	for ref, r := range byRef {
+		refs, bodies = append(refs, ref), append(bodies, r.Raw)
+	}
+	hit, err := g.namesErased(ctx, tx, bodies)
+	for i, ref := range refs {
+		if err == nil && hit[i] {
+			r := byRef[ref]
+			r.Raw = nil
+			byRef[ref] = r
+		}
+	}
+	return err
 }
 
 // quarantineID is the record's id; a record whose id cannot be read, or is too long to be one, is known by its content.
