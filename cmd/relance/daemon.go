@@ -3,17 +3,20 @@ package main
 import (
 	"context"
 	"net"
+	"net/http"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/relance/relance/connectors"
+	"github.com/relance/relance/connectors/push"
 	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/loop"
 	"github.com/relance/relance/internal/web"
 	"github.com/relance/relance/mailer"
 	"github.com/relance/relance/sync/inbox"
+	"github.com/relance/relance/sync/pushed"
 )
 
 // daemon is an app at work: every engine in a runner, both surfaces served. After a reload another one takes its place.
@@ -125,7 +128,24 @@ func (w *daemon) publicOptions() web.PublicOptions {
 	})
 	return web.PublicOptions{
 		Receive: receiver.Receive, Subscription: w.subscription, Unsubscribe: w.unsubscribe,
-		TrustedProxies: w.cfg.TrustedProxies, Metrics: w.meters.web, Log: w.log.Named("public"),
+		Push: w.push(), OpenAPI: push.OpenAPI(), TrustedProxies: w.cfg.TrustedProxies, Metrics: w.meters.web, Log: w.log.Named("public"),
+	}
+}
+
+// push takes the records that shops send by themselves.
+func (w *daemon) push() web.PushFunc {
+	targets := map[string]pushed.Target{}
+	for _, s := range w.shops {
+		if secrets := w.cfg.Shops[s.Name].Push.Secrets; len(secrets) > 0 {
+			targets[s.Name] = pushed.Target{ShopID: s.ID, Secrets: secrets, Polled: s.engine != nil}
+		}
+	}
+	receiver := pushed.NewReceiver(w.mirror, pushed.Options{
+		Shops: targets, Wake: w.wakes.wake, Now: w.clock.Now, Wall: w.options.wall, Metrics: w.meters.pushed, Log: w.log.Named("push"),
+	})
+	return func(ctx context.Context, shop string, h http.Header, body []byte) web.PushAnswer {
+		a := receiver.Receive(ctx, shop, h, body)
+		return web.PushAnswer{Status: a.Status, Body: a.Body, RetryAfter: a.RetryAfter}
 	}
 }
 

@@ -29,6 +29,7 @@ import (
 	"github.com/relance/relance/segments/rule"
 	"github.com/relance/relance/sync/engine"
 	"github.com/relance/relance/sync/inbox"
+	"github.com/relance/relance/sync/pushed"
 )
 
 // app is a configuration put to work on its database: every room made, none running yet.
@@ -61,6 +62,7 @@ type meters struct {
 	segments *segments.Metrics
 	mailer   *mailer.Metrics
 	inbox    *inbox.Metrics
+	pushed   *pushed.Metrics
 	web      *web.Metrics
 	reload   *reloadMetrics
 }
@@ -112,7 +114,7 @@ func openApp(ctx context.Context, cfg *config.Config, db *store.DB, o appOptions
 		log: o.log, registry: registry, db: db, mirror: mirror.New(db), leases: store.NewLeases(db, ownerName(), leaseTTL),
 		boxes: map[string]*outbox.Outbox{}, options: o, meters: &meters{
 			engine: engine.NewMetrics(registry), segments: segments.NewMetrics(registry), mailer: mailer.NewMetrics(registry),
-			inbox: inbox.NewMetrics(registry), web: web.NewMetrics(registry, versionOf()), reload: newReloadMetrics(registry),
+			inbox: inbox.NewMetrics(registry), pushed: pushed.NewMetrics(registry), web: web.NewMetrics(registry, versionOf()), reload: newReloadMetrics(registry),
 		},
 	}
 	return l.app(ctx, cfg)
@@ -258,10 +260,14 @@ func (a *app) openShops(ctx context.Context, sources map[string]connectors.Sourc
 			return err
 		}
 		unit := shopUnit{Shop: shop, source: sources[name]}
-		if unit.source != nil {
+		if unit.source == nil {
+			if err := pushed.MakeKnown(ctx, a.mirror, shop.ID, o.now()); err != nil {
+				return err
+			}
+		} else {
 			unit.engine = engine.New(engine.Options{
 				Mirror: a.mirror, Leases: a.leases, Shop: shop, Source: unit.source, Log: a.log.Named("sync"),
-				Metrics: a.meters.engine, Progress: o.progress, Now: o.now, Wall: o.wall,
+				Metrics: a.meters.engine, Progress: o.progress, Now: o.now, Wall: o.wall, HookURL: hookURL(a.cfg, name),
 			})
 		}
 		a.shops = append(a.shops, unit)
