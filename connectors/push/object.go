@@ -196,6 +196,9 @@ func number(v any) (string, bool) {
 	return s, plain.MatchString(s)
 }
 
+// maxAmount keeps sums of amounts within 64 bits: ten million million euros.
+const maxAmount = 1e15
+
 // amount reads an amount in major units and gives minor units of the currency; raw is it as written.
 func (o *object) amount(name, currency string) (minor int64, raw string) {
 	v, has := o.get(name)
@@ -208,7 +211,7 @@ func (o *object) amount(name, currency string) (minor int64, raw string) {
 		return 0, ""
 	}
 	minor, err := crm.ParseMinor(s, currency)
-	if err != nil {
+	if err != nil || minor > maxAmount || minor < -maxAmount {
 		o.bad(name, "is out of range")
 		return 0, ""
 	}
