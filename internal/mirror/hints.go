@@ -44,8 +44,10 @@ func (m *Mirror) DueHints(ctx context.Context, shopID int64, now crm.Instant, li
 
 // DoneHint removes a hint unless it was asked for again meanwhile (generation).
 func (m *Mirror) DoneHint(ctx context.Context, tx *store.Tx, h Hint) error {
-	_, err := tx.ExecContext(ctx, "DELETE FROM hints WHERE shop_id=? AND kind=? AND id=? AND generation=?", h.ShopID, string(h.Kind), h.ID, h.Generation)
-	return err
+	if _, err := tx.ExecContext(ctx, "DELETE FROM hints WHERE shop_id=? AND kind=? AND id=? AND generation=?", h.ShopID, string(h.Kind), h.ID, h.Generation); err != nil {
+		return err
+	}
+	return forgetDelivered(ctx, tx, h)
 }
 
 // FailHint postpones a hint, unless it was asked for again meanwhile.

@@ -15,10 +15,11 @@ import (
 // person is a contact being recomputed from the rows that refer to it. Nothing here is incremented: the same rows give
 // the same contact, in whatever order they came.
 type person struct {
-	id   int64
-	norm string
-	have *contactRow // nil for a new contact
-	want contactRow
+	id     int64
+	norm   string
+	have   *contactRow // nil for a new contact
+	merged bool        // into another: what still speaks for its address makes nobody known
+	want   contactRow
 
 	stats *statsRow // of the batch's shop
 	had   *statsRow
@@ -101,19 +102,19 @@ func (a *applying) loadPeople(ids []int64) (map[int64]*person, error) {
 // loadContacts locks the rows on MySQL: two shops of one audience may concern the same person at once, and the second
 // must count what the first wrote.
 func (a *applying) loadContacts(ids []int64, people map[int64]*person) error {
-	text := `SELECT id, email_norm, email, first_name, last_name, locale, country, region, city, birthday, home_shop_id, registered_at, created_at, live
+	text := `SELECT id, email_norm, email, first_name, last_name, locale, country, region, city, birthday, home_shop_id, registered_at, created_at, live, merged_into
  FROM contacts WHERE id IN (%)`
 	if a.tx.Dialect() == store.MySQL {
 		text += " ORDER BY id FOR UPDATE"
 	}
 	return readIn(a.ctx, a.tx, text, nil, ids, func(r *sqlx.Rows) error {
-		var id int64
+		var id, merged int64
 		var norm string
 		c := &contactRow{}
-		if err := r.Scan(&id, &norm, &c.Email, &c.First, &c.Last, &c.Locale, &c.Country, &c.Region, &c.City, &c.Birthday, &c.Home, &c.Registered, &c.Created, &c.Live); err != nil {
+		if err := r.Scan(&id, &norm, &c.Email, &c.First, &c.Last, &c.Locale, &c.Country, &c.Region, &c.City, &c.Birthday, &c.Home, &c.Registered, &c.Created, &c.Live, &merged); err != nil {
 			return err
 		}
-		people[id].norm, people[id].have = norm, c
+		people[id].norm, people[id].have, people[id].merged = norm, c, merged != 0
 		return nil
 	})
 }
@@ -217,7 +218,7 @@ func (a *applying) loadCarts(ids []int64, people map[int64]*person) error {
 func (a *applying) loadTraces(ids []int64, people map[int64]*person) error {
 	var unknown []int64
 	for _, id := range ids {
-		if people[id].want.Live == 0 {
+		if people[id].want.Live == 0 && !people[id].merged {
 			unknown = append(unknown, id)
 		}
 	}

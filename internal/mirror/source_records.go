@@ -26,7 +26,7 @@ func (a *applying) startRaw() error {
 	hashes := map[crm.Ref][]byte{}
 	bodies := map[crm.Ref][]byte{}
 	for _, raw := range a.b.Raw {
-		if a.b.ObservedAt < a.observed[raw.Ref.Kind] || a.skipped[raw.Ref] {
+		if a.b.ObservedAt < a.observed[raw.Ref.Kind] || a.skipped[raw.Ref] || a.hidden[raw.Ref] {
 			continue
 		}
 		if hashes[raw.Ref] == nil {

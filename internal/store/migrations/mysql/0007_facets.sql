@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS events (
   hash BINARY(16) NULL,
   observed_at BIGINT NOT NULL DEFAULT 0,
   gone_at BIGINT NOT NULL DEFAULT 0,
+  erased_at BIGINT NOT NULL DEFAULT 0,
   PRIMARY KEY (shop_id, id),
   KEY events_contact_id_happened_at (contact_id, happened_at),
   KEY events_shop_id_customer_id (shop_id, customer_id)
@@ -48,6 +49,7 @@ CREATE TABLE IF NOT EXISTS statements (
   hash BINARY(16) NULL,
   observed_at BIGINT NOT NULL DEFAULT 0,
   gone_at BIGINT NOT NULL DEFAULT 0,
+  erased_at BIGINT NOT NULL DEFAULT 0,
   PRIMARY KEY (shop_id, id),
   KEY statements_contact_id (contact_id),
   KEY statements_shop_id_customer_id (shop_id, customer_id)

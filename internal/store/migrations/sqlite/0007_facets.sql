@@ -24,6 +24,7 @@ CREATE TABLE IF NOT EXISTS events (
   hash BLOB NULL,
   observed_at INTEGER NOT NULL DEFAULT 0,
   gone_at INTEGER NOT NULL DEFAULT 0,
+  erased_at INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (shop_id, id)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS events_contact_id_happened_at ON events (contact_id, happened_at);
@@ -47,6 +48,7 @@ CREATE TABLE IF NOT EXISTS statements (
   hash BLOB NULL,
   observed_at INTEGER NOT NULL DEFAULT 0,
   gone_at INTEGER NOT NULL DEFAULT 0,
+  erased_at INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (shop_id, id)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS statements_contact_id ON statements (contact_id);
