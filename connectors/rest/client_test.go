@@ -155,7 +155,9 @@ func TestAWriteIsSentOnce(t *testing.T) {
 }
 
 func TestRedirectsAreNotFollowed(t *testing.T) {
-	c, signed := open(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusMovedPermanently) })
+	c, signed := open(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "/elsewhere", http.StatusMovedPermanently)
+	})
 	a, err := c.Get(t.Context(), "list", "/", "")
 	wantFault(t, err, fault.Retry) // Classify's word; the client only hands the answer over
 	if a.Status != http.StatusMovedPermanently || signed.Load() != 1 {
@@ -284,11 +286,11 @@ func TestNetwork(t *testing.T) {
 func TestDecode(t *testing.T) {
 	c, _ := open(t, func(http.ResponseWriter, *http.Request) {})
 	for body, class := range map[string]fault.Class{
-		`{"jane`:          fault.Retry, // broken off, as it came whole
-		`"jane"`:          fault.Retry, // another shape
-		`<b>Notice</b> {}`:   fault.Operator,
-		``:                   fault.Retry,
-		`Warning: jane {`: fault.Retry,
+		`{"jane`:           fault.Retry, // broken off, as it came whole
+		`"jane"`:           fault.Retry, // another shape
+		`<b>Notice</b> {}`: fault.Operator,
+		``:                 fault.Retry,
+		`Warning: jane {`:  fault.Retry,
 	} {
 		var v struct{ ID int }
 		wantFault(t, c.Decode("list", Answer{Body: []byte(body)}, &v), class)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"html"
+	"strings"
 
 	"github.com/relance/relance/connectors/lenient"
 	"github.com/relance/relance/internal/crm"
@@ -12,6 +13,11 @@ import (
 type term struct {
 	ID   ident `json:"id"`
 	Name text  `json:"name"`
+}
+
+// option is what a variation chooses of an attribute.
+type option struct {
+	Option text `json:"option"`
 }
 
 type wireProduct struct {
@@ -27,6 +33,8 @@ type wireProduct struct {
 	Stock       *count        `json:"stock_quantity"`
 	StockStatus text          `json:"stock_status"`
 	Images      list[picture] `json:"images"`
+	Image       picture       `json:"image"` // of a variation
+	Attributes  list[option]  `json:"attributes"`
 	Brands      list[term]    `json:"brands"`
 	Categories  list[term]    `json:"categories"`
 	Meta        list[meta]    `json:"meta_data"`
@@ -65,14 +73,29 @@ func (n normaliser) product(raw []byte, currency string) (crm.Ref, []crm.Fact, e
 		stock := int64(*w.Stock)
 		p.Stock = &stock
 	}
+	p.ImageURL = string(w.Image.Src)
 	if len(w.Images) > 0 {
 		p.ImageURL = string(w.Images[0].Src)
+	}
+	if p.Name == "" && w.Type == typeVariation { // before 8.x a variation has no name
+		p.Name = options(w.Attributes)
 	}
 	p.Brand = n.brand(w, raw)
 	for _, c := range w.Categories {
 		p.Categories = append(p.Categories, string(c.ID))
 	}
 	return ref, []crm.Fact{{Ref: ref, Body: p}}, nil
+}
+
+// options describes a variation as WooCommerce does: "Bleu nuit, M".
+func options(of []option) string {
+	var out []string
+	for _, o := range of {
+		if o.Option != "" {
+			out = append(out, html.UnescapeString(string(o.Option)))
+		}
+	}
+	return strings.Join(out, ", ")
 }
 
 // brand is what the shop's mapping says, else the first of WooCommerce's own brands (9.4 and newer).

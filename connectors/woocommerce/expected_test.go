@@ -146,6 +146,19 @@ func productsEqual(t *testing.T, src *woocommerce.Source, want wooshop.Expectati
 	if d := cmp.Diff(want.ProductsByStatus, byStatus); d != "" {
 		t.Errorf("products by status: %s", d)
 	}
+	for _, size := range []int{1, 3, 100} {
+		parents, variations := map[string]int{}, crawl(t, src, woocommerce.StreamVariations, nil, size)
+		for _, f := range variations.Facts {
+			p := f.Body.(*crm.Product)
+			parents[p.ParentID]++
+			if p.Name == "" || p.Price == 0 || p.Currency != "EUR" || p.Type != "variation" {
+				t.Errorf("variation %s: %+v", f.Ref.ID, p)
+			}
+		}
+		if len(variations.Raw) != want.Variations || len(parents) != 8 || parents["19"] != 4 {
+			t.Errorf("size %d: %d variations of %v", size, len(variations.Raw), parents)
+		}
+	}
 	names := map[string]bool{}
 	for _, f := range crawl(t, src, woocommerce.StreamCategories, nil, 5).Facts {
 		names[f.Body.(*crm.Category).Name] = true
@@ -165,8 +178,12 @@ func idsEqual(t *testing.T, src *woocommerce.Source, want wooshop.Expectation) {
 	for stream, n := range map[string]int{
 		woocommerce.StreamCustomerIDs: want.Users, woocommerce.StreamRefundIDs: want.Refunds, woocommerce.StreamProductIDs: 38,
 	} {
-		if p := crawl(t, src, stream, nil, 100); len(p.IDs) != n || p.Total != n {
-			t.Errorf("%s: %d ids, total %d, want %d", stream, len(p.IDs), p.Total, n)
+		ids := n
+		if stream == woocommerce.StreamProductIDs {
+			ids += want.Variations // the shop announces products only
+		}
+		if p := crawl(t, src, stream, nil, 100); len(p.IDs) != ids || p.Total != n {
+			t.Errorf("%s: %d ids, total %d, want %d and %d", stream, len(p.IDs), p.Total, ids, n)
 		}
 	}
 }

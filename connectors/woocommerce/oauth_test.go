@@ -162,3 +162,10 @@ func TestPlainHTTPNeverCarriesTheKey(t *testing.T) {
 type roundTrip func(*http.Request) *http.Response
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r), nil }
+
+func jsonAnswer(body string) *http.Response {
+	w := httptest.NewRecorder()
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.WriteString(body)
+	return w.Result()
+}

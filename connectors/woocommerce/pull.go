@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/relance/relance/connectors"
@@ -32,7 +33,10 @@ func (s *Source) Pull(ctx context.Context, stream string, after connectors.Curso
 		return connectors.Page{}, err
 	}
 	page := connectors.Page{Total: c.Run.Total, ShopTime: rows.date}
-	if err := s.fill(ctx, f, c.Run, rows.fresh, &page); err != nil {
+	if f.below {
+		page.Total = -1 // the rows are products, what they bring are variations
+	}
+	if err := s.fill(ctx, f, c.Run, rows.fresh, size, &page); err != nil {
 		return connectors.Page{}, err
 	}
 	switch {
@@ -92,7 +96,15 @@ func (s *Source) nextRows(ctx context.Context, f feed, c *cursor, size int) (row
 				Err: errors.New("the shop answers every page with the same one"), Hint: hintCache,
 			}
 		}
-		return take(r, a, all, at, perPage), nil
+		cut := false
+		if f.below {
+			all, cut = few(all, r.Last, size)
+		}
+		out := take(r, a, all, at, perPage)
+		if cut {
+			out.end, r.Pos = false, at+len(all)
+		}
+		return out, nil
 	}
 }
 
@@ -126,6 +138,13 @@ func (s *Source) Count(ctx context.Context, stream string) (int, error) {
 	f, err := s.feed(stream)
 	if err != nil {
 		return -1, err
+	}
+	if strings.Contains(f.fields, "variations") {
+		products, variations, err := s.countBelow(ctx, f)
+		if !f.below && products >= 0 {
+			variations += products
+		}
+		return variations, err
 	}
 	return s.total(ctx, f, f.sets)
 }
@@ -172,8 +191,8 @@ func (s *Source) list(ctx context.Context, f feed, c cursor, perPage, number int
 	q := merged(f.sets[c.Run.Phase], url.Values{
 		"orderby": {"id"}, "order": {"asc"}, "per_page": {strconv.Itoa(perPage)}, "page": {strconv.Itoa(number)},
 	})
-	if f.Mode == connectors.ModeIDs {
-		q.Set("_fields", "id")
+	if f.fields != "" {
+		q.Set("_fields", f.fields)
 	}
 	if f.Mode == connectors.ModeDelta && c.Since != "" {
 		// No suffix: a Z is read as local time by shops that keep orders (and by all that keep products) as posts.
@@ -198,14 +217,13 @@ func (s *Source) list(ctx context.Context, f feed, c cursor, perPage, number int
 }
 
 // fill normalises the rows into the page; one that cannot be understood is rejected alone.
-func (s *Source) fill(ctx context.Context, f feed, r *run, raws []json.RawMessage, page *connectors.Page) error {
-	if f.Mode == connectors.ModeIDs {
-		for _, raw := range raws {
-			if id := idOf(raw); id != 0 {
-				page.IDs = append(page.IDs, strconv.FormatInt(id, 10))
-			}
-		}
+func (s *Source) fill(ctx context.Context, f feed, r *run, raws []json.RawMessage, size int, page *connectors.Page) error {
+	switch {
+	case f.Mode == connectors.ModeIDs:
+		page.IDs = idsOf(raws)
 		return nil
+	case f.below:
+		return s.fillVariations(ctx, raws, r.Cur, size, page)
 	}
 	switch f.Kind {
 	case crm.KindRefund:
@@ -218,9 +236,25 @@ func (s *Source) fill(ctx context.Context, f feed, r *run, raws []json.RawMessag
 		add(page, raws, s.norm.order)
 	case crm.KindCategory:
 		add(page, raws, s.norm.category)
-	case crm.KindCart: // comes with its order
+	case crm.KindCart, crm.KindEvent, crm.KindConsent: // carts come with their orders, the others not from here
 	}
 	return nil
+}
+
+// idsOf are the ids of rows, and of a product's variations.
+func idsOf(raws []json.RawMessage) []string {
+	var out []string
+	for _, raw := range raws {
+		if id := idOf(raw); id != 0 {
+			out = append(out, strconv.FormatInt(id, 10))
+		}
+		for _, v := range parentOfRow(raw).Variations {
+			if v != "" {
+				out = append(out, string(v))
+			}
+		}
+	}
+	return out
 }
 
 func add(page *connectors.Page, raws []json.RawMessage, normalise func([]byte) (crm.Ref, []crm.Fact, error)) {

@@ -15,7 +15,7 @@ import (
 )
 
 // Read re-reads one record (connectors.Source). What answers 404 is gone with all its facets. Reading an order reads
-// its refunds; reading a variation reads its product; a cart is the order of the same id.
+// its refunds; reading a product or a variation reads the product with all its variations; a cart is the order of the same id.
 func (s *Source) Read(ctx context.Context, ref crm.Ref) (connectors.Page, error) {
 	page := connectors.Page{Total: -1}
 	if _, err := strconv.ParseUint(ref.ID, 10, 63); err != nil {
@@ -108,31 +108,60 @@ func (s *Source) readOrder(ctx context.Context, id string, page *connectors.Page
 	if err != nil {
 		return err
 	}
-	add(page, raws, func(raw []byte) (crm.Ref, []crm.Fact, error) { return s.norm.refund(raw, id, o.Currency) })
+	for i, raw := range raws {
+		raws[i] = whole(raw, id, o.Currency)
+	}
+	add(page, raws, s.norm.refund)
 	return nil
 }
 
+// readProduct reads a product with its variations, whichever of them is asked for.
 func (s *Source) readProduct(ctx context.Context, id string, page *connectors.Page) error {
-	raw, err := s.single(ctx, "products", id, page)
+	asked, err := s.single(ctx, "products", id, page)
 	if err != nil {
 		return err
 	}
-	if parent := variationOf(raw); parent != "" {
-		if raw, err = s.single(ctx, "products", parent, page); err != nil {
-			return err
-		}
-		id = parent
-	}
-	if raw == nil {
+	if asked == nil {
 		page.Facts = append(page.Facts, goneProduct(id))
 		return nil
+	}
+	raws := []json.RawMessage{asked}
+	if parent := variationOf(asked); parent != "" {
+		raw, err := s.single(ctx, "products", parent, page)
+		if err != nil {
+			return err
+		}
+		raws[0] = variation(asked, parent)
+		if raw == nil {
+			page.Facts = append(page.Facts, goneProduct(parent))
+		} else {
+			raws = append([]json.RawMessage{raw}, raws...)
+		}
+	}
+	if w := parentOfRow(raws[0]); len(w.Variations) > 0 {
+		of, err := s.variationsOf(ctx, string(w.ID), maxPage)
+		if err != nil {
+			return err
+		}
+		raws = append(raws[:1], append(of, raws[1:]...)...)
 	}
 	cur, err := s.shopCurrency(ctx, false)
 	if err != nil {
 		return err
 	}
-	add(page, []json.RawMessage{raw}, func(raw []byte) (crm.Ref, []crm.Fact, error) { return s.norm.product(raw, cur) })
+	add(page, once(raws), func(raw []byte) (crm.Ref, []crm.Fact, error) { return s.norm.product(raw, cur) })
 	return nil
+}
+
+// once drops rows whose id was there before.
+func once(raws []json.RawMessage) []json.RawMessage {
+	seen := map[int64]bool{}
+	return slices.DeleteFunc(raws, func(raw json.RawMessage) bool {
+		id := idOf(raw)
+		was := seen[id]
+		seen[id] = true
+		return was && id != 0
+	})
 }
 
 // variationOf gives the product of a variation's body, "" for any other.
@@ -185,7 +214,7 @@ func (s *Source) fillRefunds(ctx context.Context, raws []json.RawMessage, page *
 			page.Facts = append(page.Facts, goneRefund(string(w.ID))) // its order was deleted meanwhile, and it with it
 			continue
 		}
-		add(page, []json.RawMessage{raw}, func(raw []byte) (crm.Ref, []crm.Fact, error) { return s.norm.refund(raw, "", cur) })
+		add(page, []json.RawMessage{whole(raw, string(w.ParentID), cur)}, s.norm.refund)
 	}
 	return nil
 }

@@ -11,23 +11,26 @@ import (
 type wireRefund struct {
 	ID       ident      `json:"id"`
 	ParentID ident      `json:"parent_id"`
+	Currency text       `json:"currency"` // see whole
 	Amount   amount     `json:"amount"`
 	Reason   text       `json:"reason"`
 	Created  stamp      `json:"date_created_gmt"`
 	Lines    list[line] `json:"line_items"`
 }
 
-// refund gives the facet of a refund. The body names no currency: it is its order's, which the caller looked up;
-// orderID is for /orders/{id}/refunds, whose bodies name no parent.
-func (n normaliser) refund(raw []byte, orderID, currency string) (crm.Ref, []crm.Fact, error) {
+// whole names the order and the currency in a refund's body. WooCommerce leaves the currency out of all of them, for it
+// is the order's, and the order out of those below an order.
+func whole(raw json.RawMessage, order, currency string) json.RawMessage {
+	return with(with(raw, "parent_id", order), "currency", currency)
+}
+
+// refund gives the facet of a refund whose body is whole.
+func (n normaliser) refund(raw []byte) (crm.Ref, []crm.Fact, error) {
 	var w wireRefund
 	if err := json.Unmarshal(raw, &w); err != nil {
 		return lostRef(crm.KindRefund, raw), nil, err
 	}
-	ref := crm.Ref{Kind: crm.KindRefund, ID: string(w.ID)}
-	if w.ParentID != "" {
-		orderID = string(w.ParentID)
-	}
+	ref, orderID, currency := crm.Ref{Kind: crm.KindRefund, ID: string(w.ID)}, string(w.ParentID), string(w.Currency)
 	if w.ID == "" || orderID == "" {
 		return ref, nil, errors.New("a refund without an id or an order")
 	}

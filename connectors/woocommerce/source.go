@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -18,6 +19,7 @@ import (
 const (
 	StreamCategories  = "categories"
 	StreamProducts    = "products"
+	StreamVariations  = "variations"
 	StreamCustomers   = "customers"
 	StreamOrders      = "orders"
 	StreamOrdersTrash = "orders_trash"
@@ -31,39 +33,45 @@ const (
 // feed is a stream and how it is asked for.
 type feed struct {
 	connectors.Stream
-	path string
-	sets []url.Values // phases: read one after the other within a run
+	path   string
+	sets   []url.Values // phases: read one after the other within a run
+	fields string       // `_fields` of its rows; "" shows them whole
+	below  bool         // brings what lies below its rows: a product's variations
 }
 
 // feeds lists the streams in the order of a backfill: what others refer to comes first.
-func feeds(every map[string]time.Duration) []feed {
-	anyStatus, trash := url.Values{"status": {"any"}}, url.Values{"status": {"trash"}} // "any" leaves the bin out
-	allRoles, plain := url.Values{"role": {"all"}}, url.Values{}
-	fs := []feed{
-		{connectors.Stream{Name: StreamCategories, Mode: connectors.ModeCrawl, Every: time.Hour, Kind: crm.KindCategory}, "products/categories", []url.Values{plain}},
-		{connectors.Stream{Name: StreamProducts, Mode: connectors.ModeDelta, Every: 5 * time.Minute, Kind: crm.KindProduct}, "products", []url.Values{anyStatus}},
-		// There is no filter for changed customers, and the usual opt-in extensions move no date and fire no webhook.
-		{connectors.Stream{Name: StreamCustomers, Mode: connectors.ModeCrawl, Every: 6 * time.Hour, Kind: crm.KindCustomer}, "customers", []url.Values{allRoles}},
-		{connectors.Stream{Name: StreamOrders, Mode: connectors.ModeDelta, Every: time.Minute, Kind: crm.KindOrder}, "orders", []url.Values{anyStatus}},
-		{connectors.Stream{Name: StreamOrdersTrash, Mode: connectors.ModeDelta, Every: 5 * time.Minute, Kind: crm.KindOrder}, "orders", []url.Values{trash}},
-		{connectors.Stream{Name: StreamRefunds, Mode: connectors.ModeDelta, Every: 5 * time.Minute, Kind: crm.KindRefund}, "refunds", []url.Values{plain}},
-		{connectors.Stream{Name: StreamOrderIDs, Mode: connectors.ModeIDs, Every: 6 * time.Hour, Kind: crm.KindOrder}, "orders", []url.Values{anyStatus, trash}},
-		{connectors.Stream{Name: StreamCustomerIDs, Mode: connectors.ModeIDs, Every: 24 * time.Hour, Kind: crm.KindCustomer}, "customers", []url.Values{allRoles}},
-		{connectors.Stream{Name: StreamProductIDs, Mode: connectors.ModeIDs, Every: 24 * time.Hour, Kind: crm.KindProduct}, "products", []url.Values{anyStatus}},
-		{connectors.Stream{Name: StreamRefundIDs, Mode: connectors.ModeIDs, Every: 6 * time.Hour, Kind: crm.KindRefund}, "refunds", []url.Values{plain}},
-	}
-	for i := range fs {
-		if e, ok := every[fs[i].Name]; ok {
-			fs[i].Every = e
+func feeds(overrides map[string]time.Duration) []feed {
+	anyStatus, trash := []url.Values{{"status": {"any"}}}, []url.Values{{"status": {"trash"}}} // "any" leaves the bin out
+	allRoles, plain := []url.Values{{"role": {"all"}}}, []url.Values{{}}
+	stream := func(name string, mode connectors.Mode, every time.Duration, kind crm.Kind) connectors.Stream {
+		if e, ok := overrides[name]; ok {
+			every = e
 		}
+		return connectors.Stream{Name: name, Mode: mode, Every: every, Kind: kind}
 	}
-	return fs
+	const delta, crawl, ids = connectors.ModeDelta, connectors.ModeCrawl, connectors.ModeIDs
+	const idOnly, family = "id", "id,variations"
+	return []feed{
+		{Stream: stream(StreamCategories, crawl, time.Hour, crm.KindCategory), path: "products/categories", sets: plain},
+		{Stream: stream(StreamProducts, delta, 5*time.Minute, crm.KindProduct), path: "products", sets: anyStatus},
+		{Stream: stream(StreamVariations, crawl, 6*time.Hour, crm.KindProduct), path: "products", sets: anyStatus, fields: family, below: true},
+		// There is no filter for changed customers, and the usual opt-in extensions move no date and fire no webhook.
+		{Stream: stream(StreamCustomers, crawl, 6*time.Hour, crm.KindCustomer), path: "customers", sets: allRoles},
+		{Stream: stream(StreamOrders, delta, time.Minute, crm.KindOrder), path: "orders", sets: anyStatus},
+		{Stream: stream(StreamOrdersTrash, delta, 5*time.Minute, crm.KindOrder), path: "orders", sets: trash},
+		{Stream: stream(StreamRefunds, delta, 5*time.Minute, crm.KindRefund), path: "refunds", sets: plain},
+		{Stream: stream(StreamOrderIDs, ids, 6*time.Hour, crm.KindOrder), path: "orders", sets: slices.Concat(anyStatus, trash), fields: idOnly},
+		{Stream: stream(StreamCustomerIDs, ids, 24*time.Hour, crm.KindCustomer), path: "customers", sets: allRoles, fields: idOnly},
+		{Stream: stream(StreamProductIDs, ids, 24*time.Hour, crm.KindProduct), path: "products", sets: anyStatus, fields: family},
+		{Stream: stream(StreamRefundIDs, ids, 6*time.Hour, crm.KindRefund), path: "refunds", sets: plain, fields: idOnly},
+	}
 }
 
 // Source reads one WooCommerce shop. It implements connectors.Source and connectors.Hinter.
 type Source struct {
 	client *client
 	norm   normaliser
+	rules  string // name of the mapping
 	feeds  []feed
 	hook   string // the webhooks' secret as the shop uses it
 	clock  func() time.Time
@@ -73,9 +81,10 @@ type Source struct {
 }
 
 var (
-	_ connectors.Source  = (*Source)(nil)
-	_ connectors.Hinter  = (*Source)(nil)
-	_ connectors.Counter = (*Source)(nil)
+	_ connectors.Source     = (*Source)(nil)
+	_ connectors.Hinter     = (*Source)(nil)
+	_ connectors.Counter    = (*Source)(nil)
+	_ connectors.Normaliser = (*Source)(nil)
 )
 
 // New makes a Source. transport nil means the machine's network, with c.CAFile trusted.
@@ -105,7 +114,7 @@ func New(c Config, transport http.RoundTripper) (*Source, error) {
 		return nil, fault.New(fault.Operator, "woocommerce: reading the mapping", err)
 	}
 	return &Source{
-		client: cl, feeds: feeds(c.Every), hook: decodedSecret(c.WebhookSecret), clock: clock, norm: norm,
+		client: cl, feeds: feeds(c.Every), hook: decodedSecret(c.WebhookSecret), clock: clock, norm: norm, rules: c.Mapping.Rules(),
 	}, nil
 }
 

@@ -99,7 +99,11 @@ func (s *Shop) hookBody(e event) []byte {
 	if !ok {
 		return phpJSON(map[string]any{"action": what, "arg": e.id})
 	}
-	if r := c.table.get(e.id); r != nil {
+	r := c.table.get(e.id)
+	if r == nil && resource == "product" {
+		r = s.variations.get(e.id)
+	}
+	if r != nil {
 		return r.raw
 	}
 	return errorBody(http.StatusNotFound, c.notFound, c.notFoundText).body

@@ -196,33 +196,3 @@ func (s *Shop) DeleteRefund(id int64) error {
 		return nil
 	})
 }
-
-// UpdateProduct sets fields of a product, for example "price" or "stock_status".
-func (s *Shop) UpdateProduct(id int64, fields map[string]string) error {
-	err := s.changeProduct(id, fields)
-	if err == nil {
-		s.fire(id, "product.updated")
-	}
-	return err
-}
-
-// TrashProduct puts a product into the bin. Through the API that fires coupon.deleted too, with the product's id.
-func (s *Shop) TrashProduct(id int64) error {
-	err := s.changeProduct(id, map[string]string{"status": statusTrash})
-	if err == nil {
-		s.fire(id, "product.deleted", "coupon.deleted")
-	}
-	return err
-}
-
-func (s *Shop) changeProduct(id int64, fields map[string]string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.edit(s.products, "product", id, func(o *object) error {
-		s.setDate(o, "date_modified", s.now())
-		for name, v := range fields {
-			o.set(name, v)
-		}
-		return nil
-	})
-}

@@ -49,6 +49,7 @@ type Expectation struct {
 	UsersByRole         map[string]int    `json:"users_by_role"` // an account with two roles is counted twice
 	Users               int               `json:"users"`
 	ProductsByStatus    map[string]int    `json:"products_by_status"`
+	Variations          int               `json:"variations"`
 	Timezone            string            `json:"timezone"`
 	WooCommerce         string            `json:"woocommerce"`
 }

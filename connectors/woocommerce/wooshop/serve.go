@@ -3,7 +3,7 @@ package wooshop
 import (
 	"maps"
 	"net/http"
-	"slices"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -89,17 +89,17 @@ func (s *Shop) route(r *http.Request) reply {
 	if c, ok := s.collections()[rest]; ok {
 		return s.list(who, c, c.table.rows, q)
 	}
-	return s.one(who, rest, fieldsOf(q))
+	return s.one(who, rest, q)
 }
 
 // one answers orders/95, orders/95/refunds, products/19, products/19/variations…
-func (s *Shop) one(who caller, path string, fields []string) reply {
+func (s *Shop) one(who caller, path string, q url.Values) reply {
 	cut := strings.LastIndexByte(path, '/')
 	if cut < 0 {
 		return noRoute()
 	}
 	if sub := path[cut+1:]; sub == "refunds" || sub == "variations" {
-		return s.below(who, path[:cut], sub)
+		return s.below(who, path[:cut], sub, q)
 	}
 	c, ok := s.collections()[path[:cut]]
 	id, err := strconv.ParseInt(path[cut+1:], 10, 64)
@@ -116,11 +116,11 @@ func (s *Shop) one(who caller, path string, fields []string) reply {
 	if rec == nil {
 		return errorBody(http.StatusNotFound, c.notFound, c.notFoundText)
 	}
-	return single(who.sees(c, rec), fields, true)
+	return single(who.sees(c, rec), fieldsOf(q), true)
 }
 
 // below lists what belongs to one order or product.
-func (s *Shop) below(who caller, parent, sub string) reply {
+func (s *Shop) below(who caller, parent, sub string, q url.Values) reply {
 	t, of, c := s.refunds, s.orders, "orders/"
 	if sub == "variations" {
 		t, of, c = s.variations, s.products, "products/"
@@ -136,16 +136,15 @@ func (s *Shop) below(who caller, parent, sub string) reply {
 	if of.get(id) == nil {
 		return errorBody(http.StatusNotFound, "woocommerce_rest_shop_order_invalid_id", "Invalid ID.")
 	}
-	var raws [][]byte
-	for _, r := range slices.Backward(t.rows) {
-		if r.parent == id {
-			raws = append(raws, r.raw)
+	col := s.collections()[strings.TrimSuffix(c, "/")]
+	col.table, col.name = t, c+sub
+	var rows []*record
+	for _, r := range t.rows {
+		if r.parent == id && r.status != statusTrash {
+			rows = append(rows, r)
 		}
 	}
-	a := reply{status: http.StatusOK, header: http.Header{}, body: array(raws)}
-	a.header.Set("X-WP-Total", strconv.Itoa(len(raws)))
-	a.header.Set("X-WP-TotalPages", strconv.Itoa((len(raws)+9)/10))
-	return a
+	return s.list(who, col, rows, q)
 }
 
 func (s *Shop) guarded(who caller, a reply) reply {

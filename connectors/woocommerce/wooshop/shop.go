@@ -219,11 +219,14 @@ func (s *Shop) CustomerIDs() []int64 {
 	return s.customers.ids(func(*record) bool { return true })
 }
 
-// ProductIDs lists all products that are not in the bin.
+// ProductIDs lists all products and variations that are not in the bin, by id.
 func (s *Shop) ProductIDs() []int64 {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.products.ids(func(r *record) bool { return r.status != statusTrash })
+	live := func(r *record) bool { return r.status != statusTrash }
+	ids := append(s.products.ids(live), s.variations.ids(live)...)
+	slices.Sort(ids)
+	return ids
 }
 
 // RefundIDs lists all refunds.
