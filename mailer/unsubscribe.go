@@ -43,8 +43,10 @@ func Unsubscribe(ctx context.Context, m *mirror.Mirror, keys Keys, token, source
 			ContactID: s.ContactID, Topic: s.Topic, Channel: channelEmail, State: crm.ConsentWithdrawn,
 			Source: source, SourceAt: now, SeenAt: now, ByPerson: true,
 		})
-		done.Again = !added && !changed
-		return err
+		if done.Again = !added && !changed; done.Again || err != nil {
+			return err
+		}
+		return m.QueueUnsubscribe(ctx, tx, s.ContactID, now) // the shops are to know it too
 	})
 	if err != nil {
 		return Unsubscribed{}, fmt.Errorf("unsubscribing: %w", err)

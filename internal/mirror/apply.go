@@ -29,7 +29,7 @@ type applying struct {
 	fresh    map[int64]string  // contacts to be inserted → email_norm
 	touched  map[int64]crm.Instant
 	consents map[int64]crm.Instant
-	counted  map[int64]bool         // contacts to be counted anew that are marked only if it changes something
+	counted  map[int64]crm.Instant  // contacts to be counted anew that are marked only if it changes something
 	ordered  map[string]crm.Instant // carts that orders of the batch came from → the earliest of these
 
 	forgetting
@@ -58,7 +58,7 @@ func (m *Mirror) Apply(ctx context.Context, tx *store.Tx, b Batch) (Result, erro
 	a := &applying{
 		ctx: ctx, m: m, tx: tx, b: b, skipped: map[crm.Ref]bool{}, accounts: map[string]int64{}, contacts: map[string]int64{},
 		fresh: map[int64]string{}, touched: map[int64]crm.Instant{}, consents: map[int64]crm.Instant{},
-		counted: map[int64]bool{}, ordered: map[string]crm.Instant{},
+		counted: map[int64]crm.Instant{}, ordered: map[string]crm.Instant{},
 	}
 	if err := a.run(); err != nil {
 		return Result{}, fmt.Errorf("applying a page: %w", err)
@@ -102,6 +102,9 @@ func (a *applying) loadObservations() error {
 
 // saveObservations moves the newest read of every kind seen. Nothing else is written for facts that did not change.
 func (a *applying) saveObservations() error {
+	if a.b.ReadAt != nil { // nothing was read
+		return nil
+	}
 	var rows [][]any
 	seen := map[crm.Kind]bool{}
 	for _, f := range a.b.Facts {
@@ -161,7 +164,9 @@ func (a *applying) sort(r *record) {
 	switch {
 	case nothing, r.found && bytes.Equal(r.was, r.hash):
 		a.res.Unchanged++
-	case !once && a.b.ObservedAt < a.observed[r.ref.Kind]:
+	case a.b.ReadAt != nil && r.wasGone:
+		a.res.Unchanged++ // its body outlived it
+	case !once && a.outdated(r):
 		if !a.skipped[r.ref] {
 			a.skipped[r.ref] = true
 			a.res.Reread = append(a.res.Reread, r.ref)
@@ -183,7 +188,7 @@ func (a *applying) loadStored(s *shape, records []*record, place map[string]int)
 	if s.contact {
 		contact = "contact_id"
 	}
-	text := "SELECT " + strings.Join(s.keys, ",") + ",hash,gone_at," + contact + "," + s.extra[0] + "," + s.extra[1] + " FROM " + s.table + " WHERE shop_id=?"
+	text := "SELECT " + strings.Join(s.keys, ",") + ",hash,observed_at,gone_at," + contact + "," + s.extra[0] + "," + s.extra[1] + " FROM " + s.table + " WHERE shop_id=?"
 	for kind, ids := range byKind {
 		fixed, where := []any{a.b.ShopID}, " AND id IN (%)"
 		if s.keys[0] == "kind" {
@@ -191,11 +196,11 @@ func (a *applying) loadStored(s *shape, records []*record, place map[string]int)
 		}
 		if err := readIn(a.ctx, a.tx, text+where, fixed, ids, func(rows *sqlx.Rows) error {
 			var st storedRow
-			dest := make([]any, 0, 9)
+			dest := make([]any, 0, 10)
 			for i := range s.keys {
 				dest = append(dest, &st.keys[i])
 			}
-			if err := rows.Scan(append(dest, &st.hash, &st.gone, &st.contact, &st.extra[0], &st.extra[1])...); err != nil {
+			if err := rows.Scan(append(dest, &st.hash, &st.observed, &st.gone, &st.contact, &st.extra[0], &st.extra[1])...); err != nil {
 				return err
 			}
 			if i, ok := place[strings.Join(st.keys[:len(s.keys)], "\x00")]; ok {
@@ -216,10 +221,12 @@ type storedRow struct {
 	gone    int64
 	contact int64
 	extra   [2]string
+
+	observed crm.Instant
 }
 
 func (r *record) remember(st storedRow) {
-	r.found, r.wasGone, r.oldContact, r.extra, r.was = true, st.gone != 0, st.contact, st.extra, st.hash
+	r.found, r.wasGone, r.oldContact, r.extra, r.was, r.written = true, st.gone != 0, st.contact, st.extra, st.hash, st.observed
 }
 
 // silent is an opt-in field that is not there: without an earlier statement it says nothing worth a row.
@@ -245,8 +252,8 @@ func (a *applying) mark() error {
 		return err
 	}
 	cause := crm.CauseConsent
-	if a.b.Cause == crm.CauseBackfill {
-		cause = crm.CauseBackfill // history never triggers
+	if !a.b.Cause.Triggers() {
+		cause = a.b.Cause // neither history nor a new mapping triggers
 	}
 	return markDirty(a.ctx, a.tx, a.consents, a.now(), cause)
 }

@@ -97,12 +97,12 @@ func (a *applying) row(s *shape, r *record) []any {
 	if marksErased(s.table) {
 		row = append(row, r.erased)
 	}
-	return append(row, r.hash, int64(a.b.ObservedAt), int64(0))
+	return append(row, r.hash, int64(a.readAt(r)), int64(0))
 }
 
 // goneRow leaves a tombstone: the row stays as last known.
 func (a *applying) goneRow(r *record) []any {
-	row := []any{r.hash, int64(a.b.ObservedAt), int64(a.b.ObservedAt)}
+	row := []any{r.hash, int64(a.readAt(r)), int64(a.readAt(r))}
 	if r.facet == carts {
 		closed := r.at
 		if closed == 0 {

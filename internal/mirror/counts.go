@@ -31,7 +31,8 @@ func tableOf(kind crm.Kind) string {
 	return ""
 }
 
-// Counts says per kind what the shop has, what is mirrored and what is quarantined (and not mirrored as it was before).
+// Counts says per kind what the shop has, what is mirrored, what is quarantined (and not mirrored as it was before)
+// and what is there without its person, who was erased: source = mirrored + quarantined + erased.
 // What the shop has is the newer of what the kind's complete id list said and of the sum over its reading streams
 // (WooCommerce: orders of any status, and those in its bin), which is as old as the oldest of its parts. A stream that
 // brings parts of records says nothing of how many there are.
@@ -49,6 +50,12 @@ func (m *Mirror) Counts(ctx context.Context, shopID int64) ([]Count, error) {
 		c := Count{Kind: kind, Source: source[kind]}
 		if err := m.db.Read().GetContext(ctx, &c.Mirrored, "SELECT COUNT(*) FROM "+table+" WHERE shop_id=? AND gone_at=0", shopID); err != nil {
 			return nil, fmt.Errorf("counting what is mirrored: %w", err)
+		}
+		if marksErased(table) {
+			if err := m.db.Read().GetContext(ctx, &c.Erased, "SELECT COUNT(*) FROM "+table+" WHERE shop_id=? AND gone_at=0 AND erased_at>0", shopID); err != nil {
+				return nil, fmt.Errorf("counting what is erased: %w", err)
+			}
+			c.Mirrored -= c.Erased
 		}
 		if err := m.db.Read().GetContext(ctx, &c.Quarantined, `SELECT COUNT(*) FROM quarantine q WHERE q.shop_id=? AND q.kind=?
  AND NOT EXISTS (SELECT 1 FROM `+table+` r WHERE r.shop_id=q.shop_id AND r.id=q.id AND r.gone_at=0)`, shopID, kind); err != nil {

@@ -13,6 +13,16 @@ const maxID = 128 // runes of a record's id in hints, source_records and quarant
 // AddHints queues re-reads; a record already queued is coalesced (its generation grows). An id too long to be one is
 // left out: a webhook is only a hint.
 func (m *Mirror) AddHints(ctx context.Context, tx *store.Tx, shopID int64, refs []crm.Ref, at crm.Instant) error {
+	return m.addHints(ctx, tx, shopID, refs, at, "")
+}
+
+// AddRedefined queues re-reads that may trigger nothing, because the mapping changed and not the record. A re-read that
+// is queued for a change stays one.
+func (m *Mirror) AddRedefined(ctx context.Context, tx *store.Tx, shopID int64, refs []crm.Ref, at crm.Instant) error {
+	return m.addHints(ctx, tx, shopID, refs, at, crm.CauseRedefined)
+}
+
+func (m *Mirror) addHints(ctx context.Context, tx *store.Tx, shopID int64, refs []crm.Ref, at crm.Instant, cause crm.Cause) error {
 	seen := make(map[crm.Ref]bool, len(refs))
 	rows := make([][]any, 0, len(refs))
 	for _, r := range refs {
@@ -20,13 +30,14 @@ func (m *Mirror) AddHints(ctx context.Context, tx *store.Tx, shopID int64, refs 
 			continue
 		}
 		seen[r] = true
-		rows = append(rows, []any{shopID, string(r.Kind), r.ID, tx.NewID(), at, at})
+		rows = append(rows, []any{shopID, string(r.Kind), r.ID, tx.NewID(), at, at, string(cause)})
 	}
 	d := tx.Dialect()
 	clause := d.OnConflict("shop_id", "kind", "id") +
 		"generation=" + d.Refused("generation") + ", wanted_at=" + d.Refused("wanted_at") +
+		", cause=CASE WHEN " + d.Refused("cause") + "='' THEN '' ELSE hints.cause END" +
 		", next_at=CASE WHEN " + d.Refused("next_at") + "<hints.next_at THEN " + d.Refused("next_at") + " ELSE hints.next_at END"
-	if err := tx.InsertOr(ctx, "hints", []string{"shop_id", "kind", "id", "generation", "wanted_at", "next_at"}, clause, rows); err != nil {
+	if err := tx.InsertOr(ctx, "hints", []string{"shop_id", "kind", "id", "generation", "wanted_at", "next_at", "cause"}, clause, rows); err != nil {
 		return fmt.Errorf("queueing re-reads: %w", err)
 	}
 	return nil
@@ -36,7 +47,7 @@ func (m *Mirror) AddHints(ctx context.Context, tx *store.Tx, shopID int64, refs 
 func (m *Mirror) DueHints(ctx context.Context, shopID int64, now crm.Instant, limit int) ([]Hint, error) {
 	var out []Hint
 	if err := m.db.Read().SelectContext(ctx, &out,
-		"SELECT shop_id, kind, id, generation, attempts FROM hints WHERE shop_id=? AND next_at<=? ORDER BY next_at, kind, id LIMIT ?", shopID, now, limit); err != nil {
+		"SELECT shop_id, kind, id, generation, attempts, cause FROM hints WHERE shop_id=? AND next_at<=? ORDER BY next_at, kind, id LIMIT ?", shopID, now, limit); err != nil {
 		return nil, fmt.Errorf("reading due re-reads: %w", err)
 	}
 	return out, nil

@@ -110,3 +110,11 @@ func (m *Mirror) SetSkew(ctx context.Context, tx *store.Tx, shopID, skewMS int64
 	}
 	return nil
 }
+
+// SetBusy stores the share of the shop's time that reading it took over the last 10 minutes, in millionths.
+func (m *Mirror) SetBusy(ctx context.Context, tx *store.Tx, shopID, ppm int64) error {
+	if _, err := tx.ExecContext(ctx, "UPDATE shops SET busy_ppm=? WHERE id=?", ppm, shopID); err != nil {
+		return fmt.Errorf("storing how busy the shop is kept: %w", err)
+	}
+	return nil
+}

@@ -51,6 +51,9 @@ type Shop struct {
 	Basis        string      // consent basis: opt_in | soft_opt_in | implied; the mailer's gate reads it
 	SkewMS       int64       `db:"skew_ms"` // shop's clock minus ours
 	BackfilledAt crm.Instant `db:"backfilled_at"`
+	Rules        string      // the way of normalising that all its records were read by, "" before the first
+	BusyPPM      int64       `db:"busy_ppm"`     // share of the shop's time that Relance used over the last 10 minutes, in millionths
+	LastHookAt   crm.Instant `db:"last_hook_at"` // newest webhook, 0 without one
 	Fault        string      // one sentence, "" when all is well
 	FaultClass   string      `db:"fault_class"`
 	FaultAt      crm.Instant `db:"fault_at"`
@@ -80,10 +83,15 @@ type Stream struct {
 type Batch struct {
 	ShopID     int64
 	ObservedAt crm.Instant // start of the read by the shop's clock; grows with every read of the shop
-	Cause      crm.Cause   // change or backfill
+	Cause      crm.Cause   // change, backfill or redefined
+	Rules      string      // the way of normalising that made the facts (connectors.Normaliser), "" when there is none
 	Facts      []crm.Fact
 	Raw        []connectors.RawRecord
 	Rejected   []connectors.Rejected
+
+	// ReadAt, when set, makes the batch a redefinition: the facts were made anew from stored bodies, and this is when
+	// each record's body was read. What a later read wrote stays; where it differs, the record is named in Result.Reread.
+	ReadAt map[crm.Ref]crm.Instant
 }
 
 // Result says what a batch did.
@@ -110,6 +118,7 @@ type Count struct {
 	Source      int64    `json:"source"`
 	Mirrored    int64    `json:"mirrored"`
 	Quarantined int64    `json:"quarantined"`
+	Erased      int64    `json:"erased"` // of erased people: there, and anonymous
 }
 
 // Hint is a wish to re-read one record.
@@ -119,4 +128,5 @@ type Hint struct {
 	ID         string
 	Generation int64
 	Attempts   int
+	Cause      crm.Cause // redefined, or "" for a change
 }

@@ -48,3 +48,12 @@ func (m *Mirror) SetCurrency(ctx context.Context, tx *store.Tx, shopID int64, co
 	}
 	return nil
 }
+
+// sendsByItself lists the platforms of shops that nobody reads.
+func sendsByItself() []string { return []string{PlatformPush, PlatformImport} }
+
+// Platforms of shops that nobody reads.
+const (
+	PlatformPush   = "push"   // sends its records
+	PlatformImport = "import" // lists that people imported; one per audience, in no file
+)

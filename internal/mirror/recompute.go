@@ -358,10 +358,10 @@ func (a *applying) writePeople(people map[int64]*person) error {
 		switch {
 		case p.have == nil && p.norm != "":
 			inserts = append(inserts, row)
-			a.touch(id, 0)
+			a.touch(id, a.counted[id])
 		case p.have != nil && *p.have != p.want:
 			updates = append(updates, row)
-			a.touch(id, 0)
+			a.touch(id, a.counted[id])
 		}
 		s := p.stats
 		s.Sales, s.Other = distinct(p.sold), distinct(p.other)

@@ -106,7 +106,8 @@ type record struct {
 	// what is stored
 	found      bool
 	wasGone    bool
-	was        []byte // its hash
+	was        []byte      // its hash
+	written    crm.Instant // observed_at of the read that wrote it
 	oldContact int64
 	extra      [2]string
 

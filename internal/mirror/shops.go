@@ -18,7 +18,8 @@ import (
 var ErrNotFound = errors.New("not found")
 
 const selectShops = `SELECT s.id, s.name, s.audience_id, COALESCE(a.name,'') AS audience, s.platform, s.title, s.address, s.zone, s.currency,
- s.locale, s.skew_ms, s.basis, s.backfilled_at, s.fault, s.fault_class, s.fault_at FROM shops s LEFT JOIN audiences a ON a.id=s.audience_id `
+ s.locale, s.skew_ms, s.basis, s.backfilled_at, s.rules, s.busy_ppm,
+ COALESCE((SELECT i.received_at FROM inbox i WHERE i.shop_id=s.id ORDER BY i.id DESC LIMIT 1),0) AS last_hook_at, s.fault, s.fault_class, s.fault_at FROM shops s LEFT JOIN audiences a ON a.id=s.audience_id `
 
 // EnsureAudience creates or retitles an audience and gives its id. An empty title leaves the stored one.
 func (m *Mirror) EnsureAudience(ctx context.Context, name, title string) (int64, error) {

@@ -36,6 +36,7 @@ func (a *applying) startRaw() error {
 		hashes[raw.Ref], bodies[raw.Ref] = h[:16], raw.Body
 	}
 	var rows [][]any
+	version := rulesVersion(a.b.Rules)
 	for kind, ids := range byKind {
 		have := map[string][]byte{}
 		if err := readIn(a.ctx, a.tx, "SELECT id, hash FROM source_records WHERE shop_id=? AND kind=? AND id IN (%)", []any{a.b.ShopID, string(kind)}, ids,
@@ -51,7 +52,7 @@ func (a *applying) startRaw() error {
 		for _, id := range ids {
 			ref := crm.Ref{Kind: kind, ID: id}
 			if !bytes.Equal(have[id], hashes[ref]) {
-				rows = append(rows, []any{a.b.ShopID, string(kind), id, hashes[ref], normVersion, int64(a.b.ObservedAt), bodies[ref]})
+				rows = append(rows, []any{a.b.ShopID, string(kind), id, hashes[ref], version, int64(a.b.ObservedAt), bodies[ref]})
 			}
 		}
 	}
@@ -85,8 +86,6 @@ func (a *applying) writeRaw() error {
 	}
 	return nil
 }
-
-const normVersion = 1 // of the normalisers that made the facts; grows when a mended one should see the raw again
 
 func (m *Mirror) pack(body []byte) ([]byte, error) {
 	var out bytes.Buffer

@@ -19,7 +19,7 @@ func (a *applying) resolveStatement(r *record) {
 		r.contact = a.contactFor(r.email)
 	}
 	if r.contact != 0 {
-		a.counted[r.contact] = true // a statement alone makes somebody known
+		a.counted[r.contact] = max(a.counted[r.contact], r.at) // a statement alone makes somebody known
 	}
 }
 

@@ -58,19 +58,21 @@ func (m *Mirror) RequestRead(ctx context.Context, tx *store.Tx, shopID int64, ki
 }
 
 // ReadSince tells whether every delta stream of the kinds has completed a run that started at or after since. A kind
-// without a stream of its own (WooCommerce's carts come with its orders) asks for nothing; no stream at all is false.
+// without a stream of its own (WooCommerce's carts come with its orders) asks for nothing; no stream at all is false. A shop
+// that sends by itself is as fresh as can be: nothing could be asked of it.
 func (m *Mirror) ReadSince(ctx context.Context, q store.Queryer, shopID int64, kinds []crm.Kind, since crm.Instant) (bool, error) {
-	text, args, err := store.In("SELECT COUNT(*) AS streams, COALESCE(MIN(read_at),0) AS oldest FROM streams WHERE shop_id=? AND kind IN (?) AND mode IN ('delta','')",
-		shopID, kindNames(kinds))
+	text, args, err := store.In(`SELECT COUNT(*) AS streams, COALESCE(MIN(read_at),0) AS oldest, (SELECT COUNT(*) FROM shops WHERE id=? AND platform IN (?)) AS sends
+ FROM streams WHERE shop_id=? AND kind IN (?) AND mode IN ('delta','')`, shopID, sendsByItself(), shopID, kindNames(kinds))
 	if err != nil {
 		return false, fmt.Errorf("asking how fresh a shop is: %w", err)
 	}
 	var row struct {
 		Streams int
 		Oldest  crm.Instant
+		Sends   int
 	}
 	if err := q.GetContext(ctx, &row, text, args...); err != nil {
 		return false, fmt.Errorf("asking how fresh a shop is: %w", err)
 	}
-	return row.Streams > 0 && row.Oldest >= since, nil
+	return row.Sends > 0 || row.Streams > 0 && row.Oldest >= since, nil
 }

@@ -26,6 +26,9 @@ type Options struct {
 	Source  connectors.Source
 	Log     *zap.Logger
 	Metrics *Metrics
+	// HookURL is the public address to which the shop is to send its webhooks; "" when it cannot reach us. The engine
+	// sees to it that they are there and enabled, on start and hourly; the source knows the address by its own Config.
+	HookURL string
 	// Progress is told after every committed page; may be nil. It must not block.
 	Progress func(Progress)
 	// Wall is real time: leases, waits, latency.
@@ -41,6 +44,7 @@ type Progress struct {
 	Done, Total  int
 	Backfill     bool // the stream's first run
 	Finished     bool
+	ETA          time.Duration // of real time until the run is done, at the rate of its last pages; 0 when unknown
 }
 
 // Engine reads one shop. Step is for one goroutine; CaughtUp and RefreshCounts may be called from others.
@@ -57,9 +61,14 @@ type Engine struct {
 	turn   turn
 	faults faultState
 	probed bool
+	tasks  tasks
 	pruned crm.Instant // when the inbox was last found pruned
 	counts counts
 	owed   owed
+
+	patience time.Duration // of one request
+	budget   budget
+	pace     map[string]*pace // stream → how fast its run goes
 }
 
 // New makes an Engine; it touches nothing until Step.
@@ -79,6 +88,7 @@ func New(o Options) *Engine {
 	return &Engine{
 		o: o, shop: o.Shop, streams: o.Source.Streams(), log: o.Log.With(zap.String("shop", o.Shop.Name)),
 		size: newGovernor(), turn: turn{served: map[string]int64{}}, counts: counts{after: map[crm.Kind]crm.Instant{}},
+		patience: askTimeout, pace: map[string]*pace{},
 	}
 }
 
@@ -97,7 +107,7 @@ func (e *Engine) Step(ctx context.Context, now time.Time) (next time.Time, worke
 	if err != nil || !held {
 		return now.Add(idle), false, err
 	}
-	if wait := e.faults.pause(e.o.Wall()); wait > 0 {
+	if wait := max(e.faults.pause(e.o.Wall()), e.size.until.Sub(e.o.Wall())); wait > 0 {
 		return now.Add(wait), false, nil
 	}
 	if !e.probed {
@@ -112,24 +122,32 @@ func (e *Engine) Step(ctx context.Context, now time.Time) (next time.Time, worke
 		e.faults.paused = false
 		e.turn.forgive(rows)
 	}
-	hints, err := e.dueHints(ctx, now)
+	queue, err := e.queued(ctx, now)
 	if err != nil {
-		return now, false, err
+		return now, false, e.lostLease(err)
 	}
 	worked = true
-	switch w := e.turn.next(rows, len(hints) > 0, crm.At(now)); {
+	switch w := e.turn.next(rows, queue, crm.At(now)); {
+	case w.task:
+		err = e.perform(ctx, queue.tasks[0], now)
 	case w.hint:
-		err = e.reread(ctx, rows, hints[0], now)
+		err = e.reread(ctx, rows, queue.hints[0], now)
 	case w.row != nil:
 		err = e.page(ctx, rows, w.row, now)
 	default:
 		if worked, err = e.recount(ctx, rows, now); !worked && err == nil {
 			worked, err = e.prune(ctx, now)
 		}
+		if !worked && err == nil { // what the catalogue's changes mean for contacts, of whatever shop
+			worked, err = e.o.Mirror.FanOutStep(ctx, crm.At(now))
+		}
 		next = e.nextDue(rows, now)
 	}
 	if err == nil {
 		err = e.storeSkew(ctx)
+	}
+	if err == nil {
+		err = e.storeBudget(ctx)
 	}
 	return next, worked, e.lostLease(err)
 }
@@ -143,6 +161,20 @@ func (e *Engine) nextDue(rows []*row, now time.Time) time.Time {
 		}
 	}
 	return next
+}
+
+// queued is the next re-read and the next task that are due, at most one of each.
+type queued struct {
+	hints []mirror.Hint
+	tasks []mirror.TaskRow
+}
+
+func (e *Engine) queued(ctx context.Context, now time.Time) (q queued, err error) {
+	if q.hints, err = e.dueHints(ctx, now); err != nil {
+		return q, err
+	}
+	q.tasks, err = e.dueTasks(ctx, now)
+	return q, err
 }
 
 // row is a stream as declared and as stored, with its position decoded.

@@ -17,7 +17,7 @@ import (
 const (
 	operatorPause  = 2 * time.Minute
 	longestPause   = 15 * time.Minute
-	throttledPause = 30 * time.Second // when the shop does not say how long
+	throttledPause = 30 * time.Second // at least, when the shop does not say how long
 	streamBackoff  = 5 * time.Second
 	streamLongest  = 5 * time.Minute
 	operatorMost   = 10 * time.Minute
@@ -32,6 +32,8 @@ type faultState struct {
 	operator bool      // a person is needed, as far as we know
 	paused   bool      // we wait for that person: afterwards every stream may try once, to see whether all is well again
 	said     string    // the last fault that was logged
+
+	throttled int // times in a row
 }
 
 func (f *faultState) pause(wall time.Time) time.Duration { return f.until.Sub(wall) }
@@ -50,7 +52,11 @@ func (e *Engine) backoff(first, most time.Duration, attempts int, work string) t
 func (e *Engine) shopFailed(ctx context.Context, now time.Time, err error, visible bool) (counts bool, _ error) {
 	switch fault.ClassOf(err) {
 	case fault.Throttled:
-		e.faults.until = e.o.Wall().Add(throttleWait(err))
+		e.faults.throttled++
+		e.faults.until = e.o.Wall().Add(e.throttleWait(err))
+		if e.faults.throttled >= attemptsToSeeFault {
+			return false, e.showFault(ctx, now, err)
+		}
 		return false, nil
 	case fault.Operator:
 		e.faults.operator, e.probed = true, false // the probe says what exactly is wrong, or that all is well again
@@ -65,12 +71,12 @@ func (e *Engine) shopFailed(ctx context.Context, now time.Time, err error, visib
 	return true, nil
 }
 
-func throttleWait(err error) time.Duration {
-	wait := throttledPause
+// throttleWait is as long as the shop asks for, or grows when it does not say; never longer than longestPause.
+func (e *Engine) throttleWait(err error) time.Duration {
 	if fe, ok := errors.AsType[*fault.Error](err); ok && fe.After > 0 {
-		wait = fe.After
+		return min(fe.After, longestPause)
 	}
-	return min(wait, longestPause)
+	return e.backoff(2*throttledPause, longestPause, e.faults.throttled, "throttled")
 }
 
 func (e *Engine) showFault(ctx context.Context, now time.Time, cause error) error {
@@ -104,9 +110,6 @@ func (e *Engine) pageFailed(ctx context.Context, r *row, now time.Time, cause er
 		return cause
 	}
 	class := fault.ClassOf(cause)
-	if class == fault.Retry || class == fault.Unknown {
-		e.size.failed()
-	}
 	counts, err := e.shopFailed(ctx, now, cause, r.Attempts+1 >= attemptsToSeeFault)
 	if err != nil || !counts {
 		return err

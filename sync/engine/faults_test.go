@@ -30,7 +30,7 @@ func TestB11_AShopThatHangsIsCancelledAndAskedAgainWithSmallerPages(t *testing.T
 			},
 		})
 		r.settle()
-		if got := fmt.Sprint(sizes); got != "[100 50 25 12 10 10]" {
+		if got := fmt.Sprint(sizes); got != "[100 25 6 1 1 1]" {
 			t.Fatalf("page sizes %s", got)
 		}
 	})

@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/relance/relance/connectors"
 	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/fault"
 	"github.com/relance/relance/internal/mirror"
@@ -16,6 +17,9 @@ type Metrics struct {
 	facets   *prometheus.CounterVec
 	requests *prometheus.CounterVec
 	hints    *prometheus.CounterVec
+	tasks    *prometheus.CounterVec
+	stuck    *prometheus.CounterVec
+	busy     *prometheus.GaugeVec
 	done     *prometheus.GaugeVec
 	total    *prometheus.GaugeVec
 }
@@ -33,10 +37,13 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		facets:   counter("relance_sync_facets_total", "Facets read, by what the mirror did with them.", "shop", "result"),
 		requests: counter("relance_sync_requests_total", "Pages, re-reads and probes asked of a shop: ok, or the class of the error.", "shop", "outcome"),
 		hints:    counter("relance_sync_hints_total", "Re-reads by outcome; a parked one is tried no more.", "shop", "result"),
+		tasks:    counter("relance_shop_tasks_total", "Acts in a shop by outcome; a parked one is tried no more.", "shop", "kind", "result"),
+		stuck:    counter("relance_sync_stuck_total", "Requests given up by the watchdog; the stream goes on where it was.", "shop"),
+		busy:     gauge("relance_shop_busy_ratio", "Share of the shop's time that Relance used over the last 10 minutes: the time its requests were under way.", "shop"),
 		done:     gauge("relance_sync_progress_records", "Records seen by the run under way, or by the last one.", "shop", "stream"),
 		total:    gauge("relance_sync_expected_records", "Records that the run will see, as the shop said; -1 when it did not.", "shop", "stream"),
 	}
-	reg.MustRegister(m.lags, m.facets, m.requests, m.hints, m.done, m.total)
+	reg.MustRegister(m.lags, m.facets, m.requests, m.hints, m.tasks, m.stuck, m.busy, m.done, m.total)
 	return m
 }
 
@@ -61,6 +68,15 @@ func (m *Metrics) requested(shop string, err error) {
 }
 
 func (m *Metrics) hinted(shop, result string) { m.hints.WithLabelValues(shop, result).Inc() }
+
+func (m *Metrics) acted(shop, kind, result string) {
+	if kind != connectors.TaskUnsubscribe && kind != connectors.TaskHooks {
+		kind = "other"
+	}
+	m.tasks.WithLabelValues(shop, kind, result).Inc()
+}
+
+func (m *Metrics) stuckIn(shop string) { m.stuck.WithLabelValues(shop).Inc() }
 
 func (m *Metrics) progress(p Progress) {
 	m.done.WithLabelValues(p.Shop, p.Stream).Set(float64(p.Done))

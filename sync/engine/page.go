@@ -29,7 +29,7 @@ func (e *Engine) page(ctx context.Context, rows []*row, r *row, now time.Time) e
 	var p connectors.Page
 	err := e.ask(ctx, now, func(ctx context.Context) (time.Time, error) {
 		var err error
-		p, err = e.o.Source.Pull(ctx, r.spec.Name, connectors.Cursor(n.pos.Cursor), e.size.size)
+		p, err = e.o.Source.Pull(ctx, r.spec.Name, connectors.Cursor(n.pos.Cursor), e.size.page(r.Attempts))
 		if err == nil && p.More && bytes.Equal(p.Next, n.pos.Cursor) { // B12
 			err = fault.New(fault.Retry, "paging through "+r.spec.Name, errStuck)
 		}
@@ -168,7 +168,7 @@ func backfilledWith(rows []*row, r, n *row) bool {
 func (e *Engine) report(r, n *row) {
 	p := Progress{
 		Shop: e.shop.Name, Stream: n.spec.Name, Done: n.pos.Done, Total: n.pos.Total,
-		Backfill: r.BackfilledAt == 0, Finished: !n.pos.Running,
+		Backfill: r.BackfilledAt == 0, Finished: !n.pos.Running, ETA: e.eta(n),
 	}
 	e.o.Metrics.progress(p)
 	e.o.Progress(p)

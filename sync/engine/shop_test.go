@@ -106,7 +106,10 @@ func TestTheRecordedShopIsMirroredWholeAndASecondReadingWritesNothing(t *testing
 			t.Fatal(err)
 		}
 		for _, c := range counts {
-			if c.Kind != crm.KindCart && (c.Source != c.Mirrored+c.Quarantined || c.Source == 0) {
+			if c.Kind == crm.KindCart || c.Kind == crm.KindEvent || c.Kind == crm.KindConsent { // no stream of its own
+				continue
+			}
+			if c.Source != c.Mirrored+c.Quarantined || c.Source == 0 {
 				t.Errorf("%s: %+v", c.Kind, c)
 			}
 		}

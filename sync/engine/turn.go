@@ -5,11 +5,12 @@ import (
 	"github.com/relance/relance/internal/crm"
 )
 
-// turn decides whose turn it is. Hints come first, then reads that a mail waits for, then streams; each gives way
-// after a few in a row, so that none starves.
+// turn decides whose turn it is. Acts in the shop and hints come first, then reads that a mail waits for, then streams;
+// each gives way after a few in a row, so that none starves.
 type turn struct {
 	steps  int64
 	served map[string]int64 // stream → step at which it last had a page
+	acted  bool             // the last step was an act in the shop
 	hints  int              // in a row
 	wanted int              // in a row
 
@@ -24,15 +25,20 @@ const (
 	wantedPagesInARow = 8
 )
 
-// work is a re-read or a page of a stream; neither means that nothing is due.
+// work is an act, a re-read or a page of a stream; none of them means that nothing is due.
 type work struct {
+	task bool
 	hint bool
 	row  *row
 }
 
-func (t *turn) next(rows []*row, hint bool, now crm.Instant) work {
+func (t *turn) next(rows []*row, q queued, now crm.Instant) work {
 	t.steps++
 	due := t.dueRows(rows, now)
+	hint := len(q.hints) > 0
+	if t.acted = len(q.tasks) > 0 && (!t.acted || !hint && len(due) == 0); t.acted {
+		return work{task: true}
+	}
 	wanted := t.oldest(due, func(r *row) bool { return r.wanted() })
 	limit := hintsInARow
 	if wanted != nil {

@@ -21,9 +21,13 @@ func aRow(name string, mode connectors.Mode, change func(*row)) *row {
 }
 
 func turns(t *turn, n int, rows []*row, hint bool) string {
+	var q queued
+	if hint {
+		q.hints = make([]mirror.Hint, 1)
+	}
 	var b strings.Builder
 	for range n {
-		switch w := t.next(rows, hint, 100); {
+		switch w := t.next(rows, q, 100); {
 		case w.hint:
 			b.WriteString("h")
 		case w.row != nil:
