@@ -161,6 +161,10 @@ func (g *gating) eligible(c *candidate) verdict {
 	switch {
 	case c.profile == nil:
 		return refuse(ContactGone)
+	case c.profile.Contact.ErasedAt > 0:
+		return refuse(Erased)
+	case c.profile.Contact.MergedInto != 0:
+		return refuse(MergedAway)
 	case c.profile.Contact.EmailNorm == "":
 		return refuse(NoAddress)
 	case !c.run.exitWhenLeft:

@@ -114,7 +114,7 @@ func (e *Engine) Step(ctx context.Context, now time.Time) (next time.Time, worke
 		return now.Add(idleWait), false, nil
 	}
 	var errs []error
-	for _, phase := range []func(context.Context, *pass) (bool, error){e.settleLeftovers, e.recover, e.feed, e.advance, e.send} {
+	for _, phase := range []func(context.Context, *pass) (bool, error){e.settleLeftovers, e.recover, e.depart, e.feed, e.advance, e.send} {
 		did, err := phase(ctx, p)
 		worked = worked || did
 		if errors.Is(err, store.ErrLost) { // somebody else has the lane now: what was to be done is theirs

@@ -1,8 +1,11 @@
 package mailer
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 
 	"github.com/relance/relance/internal/crm"
@@ -150,11 +153,15 @@ func (e *Engine) takeIn(ctx context.Context, tx *store.Tx, f *feeding) error {
 		contacts = append(contacts, c.ContactID)
 	}
 	var stored []enrolment
-	if err := selectIn(ctx, tx, &stored, "SELECT "+enrolmentCols+" FROM enrolments WHERE contact_id IN (?)", contacts); err != nil {
+	merged, err := e.mergedFrom(ctx, tx, contacts)
+	if err != nil {
+		return err
+	}
+	if err := selectIn(ctx, tx, &stored, "SELECT "+enrolmentCols+" FROM enrolments WHERE contact_id IN (?)", slices.Concat(contacts, slices.Collect(maps.Keys(merged)))); err != nil {
 		return err
 	}
 	for i := range stored {
-		k := feedKey{stored[i].Campaign, stored[i].ContactID}
+		k := feedKey{stored[i].Campaign, cmp.Or(merged[stored[i].ContactID], stored[i].ContactID)} // what a merged contact had, the person had
 		f.byContact[k] = append(f.byContact[k], &stored[i])
 	}
 	for _, c := range f.changes {
@@ -197,7 +204,7 @@ func (f *feeding) change(tx *store.Tx, r running, c segments.Change) {
 // entry decides what becomes of one entry. "" means that the campaign is not about this contact at all.
 func (f *feeding) entry(r running, c segments.Change) (outcome string, n *enrolment) {
 	profile := f.profiles[c.ContactID]
-	if profile == nil {
+	if profile == nil || profile.Contact.MergedInto != 0 || profile.Contact.ErasedAt > 0 {
 		return Gone, nil
 	}
 	shopID, cart := profile.Contact.HomeShopID, openCart(profile)

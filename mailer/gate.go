@@ -1,6 +1,7 @@
 package mailer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -246,13 +247,18 @@ func (g *gating) loadEarlier(ctx context.Context, contacts []int64) error {
 		ContactID int64       `db:"contact_id"`
 		HandedAt  crm.Instant `db:"handed_at"`
 	}
-	err := selectIn(ctx, g.tx, &rows, `SELECT contact_id, handed_at FROM sends WHERE contact_id IN (?) AND handed_at>? AND kind=?
- AND +state IN ('handing','accepted','unknown') ORDER BY handed_at`, contacts, g.now.Add(-longest), KindMarketing)
+	merged, err := g.e.mergedFrom(ctx, g.tx, contacts)
+	if err != nil {
+		return err
+	}
+	err = selectIn(ctx, g.tx, &rows, `SELECT contact_id, handed_at FROM sends WHERE contact_id IN (?) AND handed_at>? AND kind=?
+ AND +state IN ('handing','accepted','unknown') ORDER BY handed_at`, slices.Concat(contacts, slices.Collect(maps.Keys(merged))), g.now.Add(-longest), KindMarketing)
 	if err != nil {
 		return fmt.Errorf("reading earlier mails: %w", err)
 	}
 	for _, r := range rows {
-		g.earlier[r.ContactID] = append(g.earlier[r.ContactID], r.HandedAt)
+		id := cmp.Or(merged[r.ContactID], r.ContactID)
+		g.earlier[id] = append(g.earlier[id], r.HandedAt)
 	}
 	return nil
 }

@@ -61,6 +61,8 @@ const (
 	ShopUnreachable  Reason = "shop_unreachable"
 	StepRemoved      Reason = "step_removed"
 	ContactGone      Reason = "contact_gone"
+	MergedAway       Reason = "merged"
+	Erased           Reason = "erased"
 	NoAddress        Reason = "no_address"
 	LeftSegment      Reason = "left_segment"
 	CartClosed       Reason = "cart_closed"
@@ -109,6 +111,8 @@ func reasonTable() []reasonText {
 		{ShopUnreachable, no, false, "the shop could not be read in time"},
 		{StepRemoved, no, true, "the step is no longer part of the campaign"},
 		{ContactGone, no, true, "the contact is no longer there"},
+		{MergedAway, no, true, "the contact was merged into another, who is written to instead"},
+		{Erased, no, true, "the person was erased"},
 		{NoAddress, no, true, "the contact has no usable e-mail address"},
 		{LeftSegment, no, true, "the contact has left the segment"},
 		{CartClosed, no, true, "the cart is no longer open"},

@@ -38,7 +38,10 @@ type Outbox struct {
 	torn atomic.Bool // the log may end within a line
 }
 
-var _ mailer.Provider = (*Outbox)(nil)
+var (
+	_ mailer.Provider  = (*Outbox)(nil)
+	_ mailer.Forgetter = (*Outbox)(nil)
+)
 
 // New opens the folder and makes it when it is missing.
 func New(dir string) (*Outbox, error) {
@@ -222,4 +225,20 @@ func safe(id string) bool {
 	return !strings.ContainsFunc(id, func(r rune) bool {
 		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && r != '-' && r != '_'
 	})
+}
+
+// Forget implements mailer.Forgetter: the mails are gone, the lines of the log, which name nobody, stay. A mail that is not
+// there is no error.
+func (o *Outbox) Forget(_ context.Context, sendIDs []string) error {
+	for _, id := range sendIDs {
+		if !safe(id) {
+			continue
+		}
+		for _, ext := range []string{".html", ".txt", ".eml", ".json"} {
+			if err := o.root.Remove(id + ext); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("removing a mail from the outbox: %w", cause(err))
+			}
+		}
+	}
+	return nil
 }
