@@ -68,7 +68,7 @@ func anyState(t *rapid.T, ref crm.Ref) []crm.Fact {
 	case crm.KindOrder:
 		f.Body = &crm.Order{
 			CustomerID: text("account", 3), Email: anyEmail(t), LastName: text("name", 2), CountsAsSale: number("sale", 1) == 1, State: rapid.SampledFrom([]string{"completed", "trash", "draft", "pending"}).Draw(t, "state"),
-			Currency: rapid.SampledFrom([]string{"EUR", "EUR", "JPY"}).Draw(t, "currency"), Total: int64(number("total", 3)) * 1000, PlacedAt: instant("placed"), Country: rapid.SampledFrom([]string{"", "DE", "ES"}).Draw(t, "country"), Lines: anyLines(t),
+			Currency: rapid.SampledFrom([]string{"EUR", "EUR", "JPY"}).Draw(t, "currency"), BaseCurrency: "EUR", BaseTotal: int64(number("base", 1)) * 700, Purchase: rapid.SampledFrom([]string{"", "1", "p"}).Draw(t, "purchase"), CartID: text("from cart", 3), Total: int64(number("total", 3)) * 1000, PlacedAt: instant("placed"), Country: rapid.SampledFrom([]string{"", "DE", "ES"}).Draw(t, "country"), Lines: anyLines(t),
 		}
 	case crm.KindRefund:
 		f.Body = &crm.Refund{OrderID: fmt.Sprint(rapid.IntRange(1, 3).Draw(t, "order")), Amount: int64(number("amount", 3)) * 100, Currency: "EUR", At: instant("refunded"), Lines: anyLines(t)}
@@ -76,8 +76,15 @@ func anyState(t *rapid.T, ref crm.Ref) []crm.Fact {
 		f.Body = &crm.Cart{CustomerID: text("account", 3), Email: anyEmail(t), Currency: "EUR", Total: int64(number("total", 3)), CreatedAt: instant("created"), ActiveAt: instant("active"), Lines: anyLines(t), ClosedBy: "ordered"}
 	case crm.KindProduct:
 		f.Body = &crm.Product{Name: text("name", 3), Categories: []string{text("in", 3), text("in", 3)}}
+		return []crm.Fact{f, {Ref: ref, Gone: f.Gone, Body: &crm.Stock{InStock: number("in stock", 1) == 1}}}
 	case crm.KindCategory:
 		f.Body = &crm.Category{Slug: "c" + text("slug", 3), ParentID: text("parent", 3)}
+	case crm.KindEvent: // never changed, only repeated
+		f.Gone = false
+		f.Body = &crm.Event{Name: "viewed_product", CustomerID: ref.ID, Email: map[string]string{"2": "b@x.fr", "3": "d@x.fr"}[ref.ID], At: at("2026-10-04 00:00"), Properties: map[string]string{"id": ref.ID}}
+	case crm.KindConsent:
+		f.Gone = false
+		f.Body = &crm.Consent{Email: map[string]string{"1": "a@x.fr", "2": "b@x.fr", "3": "e@x.fr"}[ref.ID], State: crm.ConsentGranted, At: at("2026-10-05 00:00")}
 	}
 	return []crm.Fact{f}
 }
@@ -167,10 +174,10 @@ func (w *world) dump() map[string][]string {
 		"cart_lines":         child("cart_lines", "carts", "cart_id"),
 		"product_categories": child("product_categories", "products", "product_id"),
 	}
-	for _, table := range []string{"customers", "orders", "carts"} {
+	for _, table := range []string{"customers", "orders", "carts", "events", "statements"} {
 		queries[table] = fmt.Sprintf("SELECT x.*, %s FROM %s x WHERE shop_id=%d AND gone_at=0", who, table, shop)
 	}
-	for _, table := range []string{"addresses", "refunds", "products", "categories"} {
+	for _, table := range []string{"addresses", "refunds", "products", "stocks", "categories"} {
 		queries[table] = fmt.Sprintf("SELECT * FROM %s x WHERE shop_id=%d AND gone_at=0", table, shop)
 	}
 	for name, query := range queries {
