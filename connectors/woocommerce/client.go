@@ -86,8 +86,8 @@ func (c *client) letIn(ctx context.Context, ask func(context.Context) (rest.Answ
 		}
 		return answer{a}, err
 	}
-	if c.keys.settled() || c.keys.secretIsWrong(r) {
-		return answer{a}, err
+	if c.keys.secretIsWrong(r) || !c.keys.search() {
+		return answer{a}, c.keys.explain(err, r)
 	}
 	skew := c.keys.behind(a)
 	for _, w := range c.keys.others(c.base, c.home(ctx), skew != 0) {
@@ -97,10 +97,7 @@ func (c *client) letIn(ctx context.Context, ask func(context.Context) (rest.Answ
 			return answer{b}, nil
 		}
 	}
-	if f, ok := errors.AsType[*fault.Error](err); ok && c.keys.signs() && r.code == codeNotAuthentic {
-		f.Hint = hintSigned
-	}
-	return answer{a}, err
+	return answer{a}, c.keys.explain(err, r)
 }
 
 // home is the address that the shop believes to have, "" when it does not say.

@@ -42,11 +42,12 @@ const (
 	hintCache = "Something caches the shop's API: leave /wp-json/ out of the cache of the shop, its proxy or its CDN."
 )
 
-// refusal classifies everything but a 200 with JSON; nil for that.
+// refusal classifies everything but a 200 (or a 201 of what was created) with JSON; nil for that.
 func refusal(op string, a rest.Answer) error {
 	status, html := a.Status, rest.IsHTML(a)
+	well := status == http.StatusOK || status == http.StatusCreated
 	r := &refused{status: status}
-	if status != http.StatusOK && !html {
+	if !well && !html {
 		r.code = errorCode(a.Body)
 	}
 	if f := rest.Throttled(op, a); f != nil {
@@ -55,9 +56,9 @@ func refusal(op string, a rest.Answer) error {
 	}
 	f := &fault.Error{Class: fault.Operator, Op: op, Err: r}
 	switch {
-	case status == http.StatusOK && !html:
+	case well && !html:
 		return nil
-	case status == http.StatusOK:
+	case well:
 		f.Err = errors.New("the shop answered with a web page instead of data")
 		f.Hint = hintPermalinks
 	case status >= 300 && status < 400:

@@ -14,6 +14,7 @@ import (
 	"github.com/dghubble/oauth1"
 
 	"github.com/relance/relance/connectors/rest"
+	"github.com/relance/relance/internal/fault"
 )
 
 // WooCommerce takes keys as Basic where it knows that the visitor came by https, and anywhere as a one-legged OAuth 1.0a
@@ -28,10 +29,11 @@ type keys struct {
 	key, secret string
 	clock       func() time.Time
 
-	mu     sync.Mutex
-	now    way
-	proved bool          // the shop has let us in by it
-	skew   time.Duration // the shop's clock less ours, where a signature was refused for it
+	mu       sync.Mutex
+	now      way
+	proved   bool          // the shop has let us in by it
+	searched time.Time     // when another was looked for
+	skew     time.Duration // the shop's clock less ours, where a signature was refused for it
 }
 
 // newKeys begins with what fits the address: https carries the key itself, plain http a signature, so that the key is
@@ -118,10 +120,18 @@ type attempt struct {
 	skew time.Duration
 }
 
-func (k *keys) settled() bool {
+// searchEvery keeps a shop that refuses a wrong key from being asked six times instead of once.
+const searchEvery = time.Hour
+
+// search tells whether another way may be looked for now.
+func (k *keys) search() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.proved
+	if k.proved || !k.searched.IsZero() && k.clock().Sub(k.searched).Abs() < searchEvery {
+		return false
+	}
+	k.searched = k.clock()
+	return true
 }
 
 // settle keeps what the shop has let in.
@@ -134,10 +144,14 @@ func (k *keys) settle(a *attempt) {
 	k.proved = true
 }
 
-func (k *keys) signs() bool {
+// explain says of a refused signature what can be wrong with one.
+func (k *keys) explain(err error, r *refused) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.now.base != ""
+	if f, ok := errors.AsType[*fault.Error](err); ok && k.now.base != "" && r.code == codeNotAuthentic {
+		f.Hint = hintSigned
+	}
+	return err
 }
 
 // secretIsWrong tells whether the shop saw the key itself and refuses what came with it: no other way would help.

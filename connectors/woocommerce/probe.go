@@ -56,6 +56,8 @@ func (s *Source) Probe(ctx context.Context) (connectors.ProbeResult, error) {
 	}
 	p.customers(ctx)
 	p.version(ctx)
+	p.permission(ctx)
+	p.webhooks(ctx)
 	p.compareClocks()
 	return p.ProbeResult, nil
 }
@@ -172,6 +174,51 @@ func (p *prober) version(ctx context.Context) {
 		return
 	}
 	p.found("currency", "Prices are in "+p.Currency+".")
+}
+
+// permission finds out whether the key may write, where there is something to write: a change of what does not exist
+// changes nothing and is refused before or after looking at the key.
+func (p *prober) permission(ctx context.Context) {
+	if len(p.Acts()) == 0 {
+		return
+	}
+	_, err := p.client.write(ctx, "ask for the permission to write", http.MethodPut, "webhooks/0", struct{}{})
+	if mayNot(err) {
+		p.found("permission", "The key may only read: whoever unsubscribes stays subscribed in the shop's own list, and webhooks are to be made by hand. Permission Read/Write lets Relance do both.")
+		return
+	}
+	if r, ok := errors.AsType[*refused](err); ok && (r.status == http.StatusBadRequest || r.status == http.StatusNotFound) {
+		p.found("permission", "The key may write.")
+	} // else it cannot be said; the tasks will tell
+}
+
+// webhooks says how many come here. None is no mistake: polling finds everything, and the daemon makes them.
+func (p *prober) webhooks(ctx context.Context) {
+	if p.hookURL == "" {
+		return
+	}
+	all, err := p.listHooks(ctx)
+	if err != nil {
+		p.found("webhooks", "The key may not see the shop's webhooks; polling finds everything, later.")
+		return
+	}
+	k, here, off := hookKeeper{Source: p.Source}, 0, 0
+	for _, topic := range topics() {
+		if h, found := k.ours(topic, all); found {
+			here++
+			if h.Status != hookActive {
+				off++
+			}
+		}
+	}
+	text := fmt.Sprintf("%d of %d webhooks come here", here, len(topics()))
+	if off > 0 {
+		text += fmt.Sprintf(", %d of them are switched off", off)
+	}
+	if here < len(topics()) || off > 0 {
+		text += "; `relance run` sees to them"
+	}
+	p.found("webhooks", text+".")
 }
 
 func (p *prober) compareClocks() {

@@ -76,6 +76,9 @@ type Source struct {
 	hook   string // the webhooks' secret as the shop uses it
 	clock  func() time.Time
 
+	secret  string // the webhooks' secret as configured
+	hookURL string // where webhooks are to go, "" nowhere
+
 	mu       sync.Mutex
 	currency string // of the shop, as last read
 }
@@ -85,6 +88,7 @@ var (
 	_ connectors.Hinter     = (*Source)(nil)
 	_ connectors.Counter    = (*Source)(nil)
 	_ connectors.Normaliser = (*Source)(nil)
+	_ connectors.Actor      = (*Source)(nil)
 )
 
 // New makes a Source. transport nil means the machine's network, with c.CAFile trusted.
@@ -114,7 +118,7 @@ func New(c Config, transport http.RoundTripper) (*Source, error) {
 		return nil, fault.New(fault.Operator, "woocommerce: reading the mapping", err)
 	}
 	return &Source{
-		client: cl, feeds: feeds(c.Every), hook: decodedSecret(c.WebhookSecret), clock: clock, norm: norm, rules: c.Mapping.Rules(),
+		client: cl, feeds: feeds(c.Every), hook: decodedSecret(c.WebhookSecret), secret: c.WebhookSecret, hookURL: c.HookURL, clock: clock, norm: norm, rules: c.Mapping.Rules(),
 	}, nil
 }
 

@@ -18,6 +18,7 @@ import (
 type hooks struct {
 	mu      sync.Mutex
 	deliver func(http.Header, []byte)
+	client  *http.Client // delivers to webhooks made through the API
 	held    bool
 	queue   []event
 }
@@ -27,7 +28,8 @@ type event struct {
 	id    int64
 }
 
-// OnWebhook sets who gets the deliveries, in the goroutine of whoever changes the shop; nil drops them.
+// OnWebhook sets who gets the deliveries of webhooks that were made by hand for every topic, in the goroutine of whoever
+// changes the shop; nil drops them. See SendWebhooks for those made through the API.
 func (s *Shop) OnWebhook(deliver func(h http.Header, body []byte)) {
 	s.hooks.mu.Lock()
 	defer s.hooks.mu.Unlock()
@@ -66,12 +68,12 @@ func (s *Shop) RunWebhooks() {
 	queue, deliver := s.hooks.queue, s.hooks.deliver
 	s.hooks.queue = nil
 	s.hooks.mu.Unlock()
-	if deliver == nil {
-		return
-	}
 	for _, e := range queue {
 		body := s.hookBody(e)
-		deliver(s.hookHeader(e, body), body)
+		s.sendOwn(e, body)
+		if deliver != nil && !strings.HasPrefix(e.topic, "action.") {
+			deliver(s.hookHeader(e, body, hookID(e.topic), s.opts.WebhookSecret), body)
+		}
 	}
 }
 
@@ -109,10 +111,9 @@ func (s *Shop) hookBody(e event) []byte {
 	return errorBody(http.StatusNotFound, c.notFound, c.notFoundText).body
 }
 
-func (s *Shop) hookHeader(e event, body []byte) http.Header {
+func (s *Shop) hookHeader(e event, body []byte, id int, secret string) http.Header {
 	resource, what, _ := strings.Cut(e.topic, ".")
-	id := hookID(e.topic)
-	mac := hmac.New(sha256.New, []byte(html.UnescapeString(s.opts.WebhookSecret)))
+	mac := hmac.New(sha256.New, []byte(html.UnescapeString(secret)))
 	mac.Write(body)
 	sum := sha256.Sum256([]byte(fmt.Sprint(id, s.now().Unix()))) // not unique within a second: neither is the real one
 	h := http.Header{}

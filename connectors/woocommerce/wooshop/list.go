@@ -33,6 +33,7 @@ func (s *Shop) collections() map[string]collection {
 		"refunds":             {"refunds", s.refunds, posts, "date desc", true, true, "", ""},
 		"customers":           {"customers", s.customers, []string{"id", "include", "name", "registered_date"}, "name asc", false, false, "woocommerce_rest_invalid_id", "Invalid resource ID."},
 		"products":            {"products", s.products, append(posts, "price", "popularity", "rating", "menu_order"), "date desc", false, true, "woocommerce_rest_product_invalid_id", "Invalid ID."},
+		"webhooks":            {"webhooks", s.webhooks, []string{"date", "id", "title"}, "date desc", false, false, "woocommerce_rest_shop_webhook_invalid_id", "Invalid ID."},
 		"products/categories": {"categories", s.categories, []string{"id", "include", "name", "slug", "term_group", "description", "count"}, "name asc", false, false, "woocommerce_rest_term_invalid", "Resource does not exist."},
 	}
 }

@@ -106,8 +106,16 @@ func (s *Shop) TrashOrder(id int64) error {
 	return err
 }
 
-// DeleteOrder deletes for good, with its refunds. WooCommerce fires nothing.
+// DeleteOrder deletes for good, with its refunds. Only the action behind it can be subscribed to.
 func (s *Shop) DeleteOrder(id int64) error {
+	if err := s.dropOrder(id); err != nil {
+		return err
+	}
+	s.fire(id, "action.woocommerce_delete_order")
+	return nil
+}
+
+func (s *Shop) dropOrder(id int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.orders.get(id) == nil {

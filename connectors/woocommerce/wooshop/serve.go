@@ -75,8 +75,11 @@ func (s *Shop) route(r *http.Request) reply {
 	if ok && who.refusal != nil {
 		return *who.refusal
 	}
-	if !ok || r.Method != http.MethodGet {
+	if !ok {
 		return noRoute()
+	}
+	if r.Method != http.MethodGet {
+		return s.write(who, r, rest)
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
