@@ -95,3 +95,20 @@ func TestSendersAndTheEngineTakeTurns(t *testing.T) {
 		}
 	})
 }
+
+// The gate waits for no read of a shop that cannot be read.
+func TestAShopThatSendsIsFresh(t *testing.T) {
+	servers.Each(t, func(t *testing.T, db *store.DB) {
+		b := newBench(t, db)
+		kinds := []crm.Kind{crm.KindOrder, crm.KindCart}
+		for platform, want := range map[string]bool{mirror.PlatformPush: true, mirror.PlatformImport: true, "magento": false} {
+			s, err := b.m.EnsureShop(t.Context(), mirror.ShopSpec{Name: "a-" + platform, Platform: platform})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if fresh, err := b.m.ReadSince(t.Context(), db.Read(), s.ID, kinds, b.at); err != nil || fresh != want {
+				t.Errorf("%s: %v, %v", platform, fresh, err)
+			}
+		}
+	})
+}
