@@ -13,7 +13,6 @@ import (
 
 	"github.com/relance/relance/connectors"
 	"github.com/relance/relance/internal/crm"
-	"github.com/relance/relance/internal/mirror"
 	"github.com/relance/relance/internal/web"
 	"github.com/relance/relance/mailer"
 	"github.com/relance/relance/mailer/outbox"
@@ -95,50 +94,12 @@ func (w *daemon) work(ctx context.Context, now crm.Instant, out *web.Work) error
 }
 
 func (w *daemon) shopLines(ctx context.Context, now crm.Instant) ([]web.Shop, error) {
-	shops, err := w.mirror.Shops(ctx)
-	if err != nil {
-		return nil, err
+	sources := map[string]connectors.Source{}
+	for _, s := range w.shops {
+		sources[s.Name] = s.source
 	}
-	var out []web.Shop
-	for _, s := range shops {
-		line := web.Shop{Name: s.Name, Title: s.Title, Platform: s.Platform, Address: s.Address, Fault: s.Fault, BackfilledAt: s.BackfilledAt.Time(), Progress: w.reading.of(s.Name)}
-		counts, err := w.mirror.Counts(ctx, s.ID)
-		if err != nil {
-			return nil, err
-		}
-		for _, c := range counts {
-			if c.Kind == crm.KindCart { // they come with orders: the shop has no number for them
-				c.Source = -1
-			}
-			line.Kinds = append(line.Kinds, web.Kind{Kind: plural(c.Kind), Source: c.Source, Mirrored: c.Mirrored, Quarantined: c.Quarantined})
-		}
-		streams, err := w.mirror.Streams(ctx, s.ID)
-		if err != nil {
-			return nil, err
-		}
-		lagOf(&line, streams, now)
-		out = append(out, line)
-	}
-	return out, nil
-}
-
-// lagOf goes by the slowest of the streams that read changes; crawls and lists of ids are slow by design.
-func lagOf(line *web.Shop, streams []mirror.Stream, now crm.Instant) {
-	var oldest crm.Instant
-	for _, s := range streams {
-		if s.Mode != connectors.ModeDelta {
-			continue
-		}
-		if s.ReadAt == 0 {
-			return
-		}
-		if oldest == 0 || s.ReadAt < oldest {
-			oldest = s.ReadAt
-		}
-	}
-	if oldest > 0 {
-		line.ReadAt, line.LagSeconds = oldest.Time(), max(float64(now-oldest)/1000, 0)
-	}
+	t := truth{mirror: w.mirror, cfg: w.cfg, now: now, speed: w.speed(), eta: w.reading.eta, source: func(shop string) connectors.Source { return sources[shop] }}
+	return t.shops(ctx)
 }
 
 func campaignLine(c mailer.CampaignInfo) web.Campaign {

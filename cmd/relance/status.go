@@ -6,12 +6,14 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/relance/relance/config"
 	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/mirror"
+	"github.com/relance/relance/internal/web"
 )
 
 type statusCmd struct {
@@ -19,7 +21,10 @@ type statusCmd struct {
 }
 
 // Help shows an example.
-func (statusCmd) Help() string { return "Examples:\n\n  relance status\n  relance status --json" }
+func (statusCmd) Help() string {
+	return "Per shop and kind: what the shop has, what is mirrored, what waits in quarantine, what was erased, when it was last read; what came in last, what\n" +
+		"reading costs the shop, what is left for you to do, and one line of what is wrong and how to mend it.\n\nExamples:\n\n  relance status\n  relance status --json"
+}
 
 // statusAnswer is the answer of status --json. Version 1: keys may be added.
 type statusAnswer struct {
@@ -29,10 +34,9 @@ type statusAnswer struct {
 }
 
 type shopStatus struct {
+	web.Shop
 	Backfilled bool                    `json:"backfilled"` // everything has been read once
-	LagSeconds float64                 `json:"lag_seconds"`
-	Fault      string                  `json:"fault,omitempty"`
-	Kinds      map[string]mirror.Count `json:"kinds"`
+	Kinds      map[string]web.Kind     `json:"kinds"`
 	Streams    map[string]streamStatus `json:"streams"`
 }
 
@@ -43,12 +47,12 @@ type streamStatus struct {
 
 // Run shows how far every shop is mirrored.
 func (c *statusCmd) Run(d *deps) error {
-	m, done, err := d.openMirror()
+	cfg, m, done, err := d.openFiles()
 	if err != nil {
 		return err
 	}
 	defer done()
-	a, err := readStatus(d.ctx, m, crm.At(d.now()))
+	a, err := readStatus(d.ctx, truthFromFiles(m, cfg, crm.At(d.now())))
 	if err != nil {
 		return err
 	}
@@ -60,22 +64,10 @@ func (c *statusCmd) Run(d *deps) error {
 		return nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.Shops)) {
-		s := a.Shops[name]
-		printCounts(d.out, name, s.Kinds)
-		fmt.Fprintf(d.out, "  last read %s\n", ago(s))
-		if s.Fault != "" {
-			fmt.Fprintf(d.out, "  FAULT: %s\n", s.Fault)
-		}
+		printShop(d.out, a.Shops[name])
 	}
 	fmt.Fprintf(d.out, "%d contacts\n", a.Contacts)
 	return nil
-}
-
-func ago(s shopStatus) string {
-	if !s.Backfilled {
-		return "is not complete yet"
-	}
-	return time.Duration(s.LagSeconds*float64(time.Second)).Round(time.Second).String() + " ago"
 }
 
 // openFiles loads the configuration and opens its database for commands that answer a person; done closes it.
@@ -100,37 +92,115 @@ func (d *deps) openMirror() (m *mirror.Mirror, done func(), err error) {
 	return m, done, err
 }
 
-func readStatus(ctx context.Context, m *mirror.Mirror, now crm.Instant) (statusAnswer, error) {
+func readStatus(ctx context.Context, t truth) (statusAnswer, error) {
 	a := statusAnswer{Version: 1, Shops: map[string]shopStatus{}}
-	shops, err := m.Shops(ctx)
+	shops, err := t.mirror.Shops(ctx)
 	if err != nil {
 		return a, err
 	}
 	for _, shop := range shops {
-		s := shopStatus{Backfilled: shop.BackfilledAt > 0, Fault: shop.Fault, Streams: map[string]streamStatus{}}
-		counts, err := m.Counts(ctx, shop.ID)
+		k, err := t.read(ctx, shop)
 		if err != nil {
 			return a, err
 		}
-		s.Kinds = byKind(counts)
-		streams, err := m.Streams(ctx, shop.ID)
-		if err != nil {
-			return a, err
+		line := t.line(k)
+		s := shopStatus{Shop: line, Backfilled: shop.BackfilledAt > 0, Kinds: map[string]web.Kind{}, Streams: map[string]streamStatus{}}
+		for _, kind := range line.Kinds {
+			s.Kinds[kind.Kind] = kind
 		}
-		for _, st := range streams {
+		for _, st := range k.streams {
 			lag := -1.0
 			if st.ReadAt > 0 {
-				lag = max(float64(now-st.ReadAt)/1000, 0)
+				lag = max(float64(t.now-st.ReadAt)/1000, 0)
 			}
 			s.Streams[st.Stream] = streamStatus{LagSeconds: lag, Error: st.Error}
-			if fast := st.Mode == "delta" || st.Mode == ""; fast { // crawls and lists of ids are slow by design
-				s.LagSeconds = max(s.LagSeconds, lag)
-			}
 		}
 		a.Shops[shop.Name] = s
 	}
-	a.Contacts, err = m.LiveContacts(ctx)
+	a.Contacts, err = t.mirror.LiveContacts(ctx)
 	return a, err
+}
+
+// printShop shows one shop: its kinds, what came in last, what is wrong and how to mend it.
+func printShop(w io.Writer, s shopStatus) {
+	fmt.Fprintln(w, strings.Join(slices.DeleteFunc([]string{s.Name, s.Platform, s.Address}, func(p string) bool { return p == "" }), "  "))
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "  \tin the shop\tmirrored\tin quarantine\terased\tlast read\t")
+	for _, k := range s.Shop.Kinds {
+		if k.Shown() {
+			fmt.Fprintf(t, "  %s\t%s\t%d\t%d\t%d\t%s\t\n", k.Kind, orDash(k.Source), k.Mirrored, k.Quarantined, k.Erased, readAgo(k))
+		}
+	}
+	_ = t.Flush() // the terminal's errors are nobody's
+	for _, p := range s.Progress {
+		fmt.Fprintf(w, "  first read of %s: %s\n", p.Stream, progressText(p))
+	}
+	fmt.Fprintf(w, "  %s\n", strings.Join(came(s), " · "))
+	for _, task := range s.Tasks {
+		fmt.Fprintf(w, "  TO DO: %s\n", task.Mend)
+	}
+	if x := s.Trouble; x != nil {
+		word := map[bool]string{true: "FAULT", false: "LOOK"}[s.Fault != ""]
+		fmt.Fprintf(w, "  %s: %s\n", word, strings.TrimSpace(x.What+" "+x.Mend))
+	}
+}
+
+func orDash(n int64) string {
+	if n < 0 { // they come with other records, or the shop did not say
+		return "–"
+	}
+	return fmt.Sprint(n)
+}
+
+func readAgo(k web.Kind) string {
+	if k.LagSeconds < 0 {
+		return "–"
+	}
+	text := seconds(k.LagSeconds) + " ago"
+	if k.Late {
+		text += " (late)"
+	}
+	return text
+}
+
+func seconds(s float64) string {
+	return time.Duration(s * float64(time.Second)).Round(time.Second).String()
+}
+
+func progressText(p web.Progress) string {
+	text := fmt.Sprint(p.Done)
+	if p.Total > 0 {
+		text += fmt.Sprintf(" of %d", p.Total)
+	}
+	if p.ETASeconds > 0 {
+		text += ", about " + seconds(p.ETASeconds) + " left"
+	}
+	return text
+}
+
+// came says what came in last, and what it costs the shop.
+func came(s shopStatus) []string {
+	var out []string
+	switch {
+	case s.Way == web.WayPush:
+		out = append(out, "it sends its records itself")
+	case s.Way == web.WayImport:
+		out = append(out, "imported lists")
+	case !s.Backfilled:
+		out = append(out, "the first read is not complete yet")
+	default:
+		out = append(out, "read "+seconds(s.LagSeconds)+" ago")
+	}
+	if !s.RecordAt.IsZero() && s.Way != web.WayRead {
+		out = append(out, "last record "+s.RecordAt.Format(time.DateTime)+" UTC")
+	}
+	if !s.HookAt.IsZero() {
+		out = append(out, "last webhook "+s.HookAt.Format(time.DateTime)+" UTC")
+	}
+	if s.BusyPercent > 0 {
+		out = append(out, fmt.Sprintf("%.2g %% of the shop's time", s.BusyPercent))
+	}
+	return out
 }
 
 // byKind names kinds as people do: customers, orders, categories.

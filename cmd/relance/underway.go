@@ -1,45 +1,35 @@
 package main
 
 import (
-	"cmp"
-	"slices"
 	"sync"
+	"time"
 
-	"github.com/relance/relance/internal/web"
 	"github.com/relance/relance/sync/engine"
 )
 
-// underway is which streams of which shops are being read for the first time in this process, for the page.
+// underway is how long the first reads under way in this process will take, for the page.
 type underway struct {
-	mu    sync.Mutex
-	shops map[string][]web.Progress
+	mu   sync.Mutex
+	left map[[2]string]time.Duration // by shop and stream
 }
 
-func newUnderway() *underway { return &underway{shops: map[string][]web.Progress{}} }
+func newUnderway() *underway { return &underway{left: map[[2]string]time.Duration{}} }
 
 // update is engine.Options.Progress of every shop.
 func (u *underway) update(p engine.Progress) {
-	if !p.Backfill {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	key := [2]string{p.Shop, p.Stream}
+	if p.Finished || p.ETA == 0 {
+		delete(u.left, key)
 		return
 	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	line := web.Progress{Stream: p.Stream, Done: int64(p.Done), Total: int64(max(p.Total, 0))}
-	lines := u.shops[p.Shop]
-	at := slices.IndexFunc(lines, func(l web.Progress) bool { return l.Stream == p.Stream })
-	switch {
-	case p.Finished:
-		u.shops[p.Shop] = slices.DeleteFunc(lines, func(l web.Progress) bool { return l.Stream == p.Stream })
-	case at >= 0:
-		lines[at] = line
-	default:
-		u.shops[p.Shop] = append(lines, line)
-	}
+	u.left[key] = p.ETA
 }
 
-// of is a shop's first reads, by stream.
-func (u *underway) of(shop string) []web.Progress {
+// eta is 0 when nothing is known.
+func (u *underway) eta(shop, stream string) time.Duration {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return slices.SortedFunc(slices.Values(u.shops[shop]), func(a, b web.Progress) int { return cmp.Compare(a.Stream, b.Stream) })
+	return u.left[[2]string{shop, stream}]
 }

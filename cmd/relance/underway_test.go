@@ -2,31 +2,28 @@ package main
 
 import (
 	"testing"
+	"time"
 
-	"github.com/google/go-cmp/cmp"
-
-	"github.com/relance/relance/internal/web"
 	"github.com/relance/relance/sync/engine"
 )
 
-func TestThePageShowsFirstReadsUntilTheyAreFinished(t *testing.T) {
+func TestHowLongFirstReadsTakeIsKnownWhileTheyAreUnderWay(t *testing.T) {
 	t.Parallel()
 	u := newUnderway()
 	for _, p := range []engine.Progress{
-		{Shop: "boutique", Stream: "orders", Done: 100, Total: 600, Backfill: true},
-		{Shop: "boutique", Stream: "orders", Done: 200, Total: 600, Backfill: true},
-		{Shop: "boutique", Stream: "customers", Done: 20, Total: -1, Backfill: true},
-		{Shop: "boutique", Stream: "products", Done: 38, Total: 38, Backfill: true},
-		{Shop: "boutique", Stream: "products", Done: 38, Total: 38, Backfill: true, Finished: true},
-		{Shop: "boutique", Stream: "refunds", Done: 3, Total: 3}, // a later run: nothing to wait for
-		{Shop: "atelier", Stream: "orders", Done: 1, Total: 1, Backfill: true, Finished: true},
+		{Shop: "a", Stream: "orders", Done: 20, Total: 100, Backfill: true, ETA: time.Minute},
+		{Shop: "b", Stream: "orders", Done: 10, Total: 50, Backfill: true, ETA: time.Hour},
+		{Shop: "a", Stream: "customers", Done: 7, Total: 7, Backfill: true, Finished: true, ETA: time.Second},
 	} {
 		u.update(p)
 	}
-	if d := cmp.Diff([]web.Progress{{Stream: "customers", Done: 20}, {Stream: "orders", Done: 200, Total: 600}}, u.of("boutique")); d != "" {
-		t.Error(d)
+	for want, got := range map[time.Duration]time.Duration{time.Minute: u.eta("a", "orders"), time.Hour: u.eta("b", "orders"), 0: u.eta("a", "customers")} {
+		if got != want {
+			t.Errorf("%s instead of %s", got, want)
+		}
 	}
-	if lines := u.of("atelier"); len(lines) != 0 {
-		t.Errorf("%+v", lines)
+	u.update(engine.Progress{Shop: "a", Stream: "orders", Finished: true})
+	if got := u.eta("a", "orders"); got != 0 {
+		t.Errorf("%s for what is done", got)
 	}
 }

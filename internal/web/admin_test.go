@@ -23,12 +23,29 @@ func sampleOverview() Overview {
 		Version: "v0.1.0", Clock: Clock{Now: now, Speed: 360}, Sending: Sending{On: true}, Contacts: 12345, Mails: 3,
 		Shops: []Shop{
 			{
-				Name: "boutique", Title: "Boutique Lumière", Platform: "woocommerce", Address: "https://boutique.example",
-				BackfilledAt: now.Add(-time.Hour), ReadAt: now.Add(-42 * time.Second), LagSeconds: 42,
-				Kinds: []Kind{{"customers", 310, 310, 0}, {"orders", 421, 419, 2}, {"products", -1, 48, 0}},
+				Name: "boutique", Title: "Boutique Lumière", Platform: "woocommerce", Way: WayRead, Address: "https://boutique.example",
+				BackfilledAt: now.Add(-time.Hour), ReadAt: now.Add(-42 * time.Second), LagSeconds: 42, HookAt: now.Add(-3 * time.Second), BusyPercent: 0.6123,
+				Kinds: []Kind{
+					{Kind: "customers", Source: 310, Mirrored: 310, Erased: 1, ReadAt: now.Add(-5 * time.Hour), LagSeconds: 18000},
+					{Kind: "orders", Source: 421, Mirrored: 419, Quarantined: 2, ReadAt: now.Add(-42 * time.Second), LagSeconds: 42},
+					{Kind: "products", Source: -1, Mirrored: 48, ReadAt: now.Add(-30 * time.Hour), LagSeconds: 108000, Late: true},
+					{Kind: "carts", Source: -1, LagSeconds: -1},
+				},
+				Trouble: &Trouble{What: "2 of the orders cannot be understood and are in quarantine; the rest goes on.", Mend: "relance quarantine list boutique says why.", Mild: true},
+				Tasks:   []Task{{"webhooks", "Give the key the permission Read/Write, or make the webhooks yourself: WooCommerce › Settings › Advanced › Webhooks."}},
 			},
-			{Name: "atelier", Platform: "woocommerce", Kinds: []Kind{{"orders", 9000, 4500, 0}}, Progress: []Progress{{"orders", 4500, 9000}, {"customers", 20, 0}}},
-			{Name: "jardin", Platform: "woocommerce", Kinds: []Kind{}, Fault: "The shop refuses the key: make a new one with the right read_write under WooCommerce › Settings › Advanced › REST API."},
+			{
+				Name: "atelier", Platform: "prestashop", Way: WayRead, Kinds: []Kind{{Kind: "orders", Source: 9000, Mirrored: 4500, LagSeconds: -1}},
+				Progress: []Progress{{"orders", 4500, 9000, 754}, {"customers", 20, 0, 0}},
+			},
+			{
+				Name: "jardin", Platform: "magento", Way: WayRead, Kinds: []Kind{}, Fault: "The shop refuses the key: make a new one with the right read_write under WooCommerce › Settings › Advanced › REST API.",
+				Trouble: &Trouble{What: "The shop refuses the key: make a new one with the right read_write under WooCommerce › Settings › Advanced › REST API."},
+			},
+			{
+				Name: "caisse", Title: "Caisse du magasin", Platform: "push", Way: WayPush, BackfilledAt: now.Add(-time.Hour), RecordAt: now.Add(-9 * time.Second),
+				Kinds: []Kind{{Kind: "orders", Source: -1, Mirrored: 77, LagSeconds: -1}},
+			},
 		},
 		Segments: []Segment{
 			{ID: "cart_left", Title: "Cart left for an hour", Size: 17, State: "live"},
@@ -103,7 +120,9 @@ func TestEveryPageShowsWhatItIsFor(t *testing.T) {
 	srv := adminServer(t, nil)
 	for path, wants := range map[string][]string{
 		"/": {
-			"Boutique Lumière", "421", "419", "refuses the key", "needs you", `<progress max="100" value="50">`, "first read", "lag 42 s",
+			"Boutique Lumière", "421", "419", "refuses the key", "needs you", `<progress max="100" value="50">`, "first read", "read 42 s ago",
+			"about 12 min left", "0.61\u202f% of the shop’s time", "last webhook", "to do", "Read/Write", "are in quarantine", "relance quarantine list", "late",
+			"sends by itself", "last record", "Caisse du magasin",
 			"Cart left for an hour", "1\u202f204", "building", "Your cart is waiting", "armed", "outcome unknown", "12\u202f345", "faster than life",
 			"Votre panier &lt;vous&gt; attend", `href="/mails/s1"`, "c_7f3k7f3k7f3ka",
 		},

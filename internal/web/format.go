@@ -12,6 +12,7 @@ import (
 func funcs() template.FuncMap {
 	return template.FuncMap{
 		"number": number, "span": span, "when": when, "short": short, "iso": iso, "percent": percent, "tone": tone, "word": word, "any": anySend, "place": place,
+		"share": share, "health": health, "shown": shown,
 	}
 }
 
@@ -111,4 +112,35 @@ func place(locale, country string) string {
 // anySend tells whether a campaign has sends at all.
 func anySend(counts []SendCount) bool {
 	return slices.ContainsFunc(counts, func(c SendCount) bool { return c.Count > 0 })
+}
+
+// share says a percentage with two figures that mean something: 0.61 %, 12 %.
+func share(percent float64) string {
+	return strconv.FormatFloat(percent, 'g', 2, 64) + "\u202f%"
+}
+
+// condition is a shop in one word and its colour.
+type condition struct{ Word, Tone string }
+
+func health(s Shop) condition {
+	switch {
+	case s.Fault != "" || s.Trouble != nil && !s.Trouble.Mild || len(s.Tasks) > 0:
+		return condition{"needs you", "warn"}
+	case len(s.Progress) > 0:
+		return condition{"first read", "calm"}
+	case s.Trouble != nil:
+		return condition{"look", "calm"}
+	case s.Way == WayPush:
+		return condition{"sends by itself", "good"}
+	case s.Way == WayImport:
+		return condition{"imported", "plain"}
+	case s.ReadAt.IsZero():
+		return condition{"starting", "calm"}
+	}
+	return condition{"ok", "good"}
+}
+
+// shown leaves out kinds that there is nothing to say about.
+func shown(kinds []Kind) []Kind {
+	return slices.DeleteFunc(slices.Clone(kinds), func(k Kind) bool { return !k.Shown() })
 }

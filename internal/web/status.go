@@ -56,33 +56,70 @@ type Sending struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// Shop is one shop. Fault is one sentence, "" when all is well.
+// Ways in which a shop's records come in.
+const (
+	WayRead   = "read"   // Relance asks the shop
+	WayPush   = "push"   // the shop sends
+	WayImport = "import" // lists were imported
+)
+
+// Shop is one shop. Trouble is the one thing to look at first, nil when all is well.
 type Shop struct {
 	Name         string     `json:"name"`
 	Title        string     `json:"title,omitempty"`
 	Platform     string     `json:"platform"`
+	Way          string     `json:"way"`
 	Address      string     `json:"address,omitempty"`
-	Fault        string     `json:"fault,omitempty"`
+	Fault        string     `json:"fault,omitempty"` // why it cannot be read, one sentence
+	Trouble      *Trouble   `json:"trouble,omitempty"`
 	BackfilledAt time.Time  `json:"backfilled_at,omitzero"`
 	ReadAt       time.Time  `json:"read_at,omitzero"` // start of the last complete read of its slowest stream
 	LagSeconds   float64    `json:"lag_seconds"`      // business time since ReadAt, 0 when never read
+	HookAt       time.Time  `json:"last_webhook_at,omitzero"`
+	RecordAt     time.Time  `json:"last_record_at,omitzero"` // when the newest record came in, however it came
+	BusyPercent  float64    `json:"busy_percent"`            // of the shop's time that Relance uses
 	Kinds        []Kind     `json:"kinds"`
 	Progress     []Progress `json:"progress,omitempty"` // streams whose backfill is under way
+	Tasks        []Task     `json:"tasks,omitempty"`    // those that need the owner
 }
 
-// Kind counts one kind of record: what the shop said it has, what is mirrored, what waits in quarantine.
+// Trouble says what is wrong and how to mend it, a sentence each.
+type Trouble struct {
+	What string `json:"what"`
+	Mend string `json:"mend,omitempty"`
+	Mild bool   `json:"mild,omitempty"` // it goes on by itself; nobody has to come
+}
+
+// Task is something to be done in the shop that Relance may not do itself.
+type Task struct {
+	Kind string `json:"kind"`
+	Mend string `json:"mend"`
+}
+
+// Kind counts one kind of record: what the shop said it has, what is mirrored, what waits in quarantine, what was erased
+// and stays so; and how old the newest complete read of it is.
 type Kind struct {
-	Kind        string `json:"kind"`   // plural: customers, orders, products
-	Source      int64  `json:"source"` // negative when the shop did not say
-	Mirrored    int64  `json:"mirrored"`
-	Quarantined int64  `json:"quarantined"`
+	Kind        string    `json:"kind"`   // plural: customers, orders, products
+	Source      int64     `json:"source"` // negative when the shop did not say
+	Mirrored    int64     `json:"mirrored"`
+	Quarantined int64     `json:"quarantined"`
+	Erased      int64     `json:"erased,omitempty"`
+	ReadAt      time.Time `json:"read_at,omitzero"`
+	LagSeconds  float64   `json:"lag_seconds"` // negative before the first complete read
+	Late        bool      `json:"late,omitempty"`
 }
 
-// Progress of one stream's backfill; Total is 0 when the shop did not say.
+// Shown tells whether there is anything to say about the kind.
+func (k Kind) Shown() bool {
+	return k.Source > 0 || k.Mirrored > 0 || k.Quarantined > 0 || k.Erased > 0 || !k.ReadAt.IsZero()
+}
+
+// Progress of one stream's backfill; Total and ETASeconds are 0 when the shop did not say.
 type Progress struct {
-	Stream string `json:"stream"`
-	Done   int64  `json:"done"`
-	Total  int64  `json:"total"`
+	Stream     string  `json:"stream"`
+	Done       int64   `json:"done"`
+	Total      int64   `json:"total"`
+	ETASeconds float64 `json:"eta_seconds,omitempty"`
 }
 
 // Segment is one segment: its size now, its state (live or building) and how far a build is.
