@@ -61,6 +61,24 @@ func (a *applying) startRaw() error {
 	return nil
 }
 
+// dropGone lets go of the bodies of records that went: nothing is to be made from them any more.
+func (a *applying) dropGone() error {
+	gone := map[crm.Kind][]string{}
+	for f, records := range a.changed {
+		for _, r := range records {
+			if r.gone && a.m.shapes[f].table == tableOf(r.ref.Kind) {
+				gone[r.ref.Kind] = append(gone[r.ref.Kind], r.ref.ID)
+			}
+		}
+	}
+	for kind, ids := range gone {
+		if err := execIn(a.ctx, a.tx, "DELETE FROM source_records WHERE shop_id=? AND kind=? AND id IN (%)", []any{a.b.ShopID, string(kind)}, ids); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (m *Mirror) packAll(p *packing) {
 	defer close(p.done)
 	for _, row := range p.rows {
@@ -79,6 +97,9 @@ func (a *applying) writeRaw() error {
 	<-a.packing.done
 	if a.packing.err != nil {
 		return a.packing.err
+	}
+	if err := a.dropGone(); err != nil {
+		return fmt.Errorf("dropping source records: %w", err)
 	}
 	if err := a.tx.Upsert(a.ctx, "source_records", []string{"shop_id", "kind", "id"},
 		[]string{"shop_id", "kind", "id", "hash", "norm_version", "read_at", "raw"}, a.packing.rows); err != nil {

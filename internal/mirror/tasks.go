@@ -111,14 +111,18 @@ func (m *Mirror) ReviveTasks(ctx context.Context, tx *store.Tx, shopID int64, ki
 
 // QueueUnsubscribe queues the write-back of a withdrawal to every shop in which the contact has a live account. Whoever
 // withdraws a consent here calls it in the same transaction, once per withdrawal. A shop that only pushes is told
-// nothing: there is nobody to ask.
+// nothing: there is nobody to tell.
 func (m *Mirror) QueueUnsubscribe(ctx context.Context, tx *store.Tx, contactID int64, at crm.Instant) error {
 	var accounts []struct {
 		ShopID int64 `db:"shop_id"`
 		ID     string
 	}
-	if err := tx.SelectContext(ctx, &accounts, `SELECT c.shop_id, c.id FROM customers c JOIN shops s ON s.id=c.shop_id
- WHERE c.contact_id IN (?, (SELECT NULLIF(merged_into,0) FROM contacts WHERE id=?)) AND c.gone_at=0 AND s.platform<>'push' ORDER BY c.shop_id, c.id`, contactID, contactID); err != nil {
+	text, args, err := store.In(`SELECT c.shop_id, c.id FROM customers c JOIN shops s ON s.id=c.shop_id
+ WHERE c.contact_id IN (?, (SELECT NULLIF(merged_into,0) FROM contacts WHERE id=?)) AND c.gone_at=0 AND s.platform NOT IN (?) ORDER BY c.shop_id, c.id`, contactID, contactID, sendsByItself())
+	if err == nil {
+		err = tx.SelectContext(ctx, &accounts, text, args...)
+	}
+	if err != nil {
 		return fmt.Errorf("finding the accounts of a contact: %w", err)
 	}
 	for _, a := range accounts {

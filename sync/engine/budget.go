@@ -14,7 +14,6 @@ const budgetEvery = time.Minute
 type budget struct {
 	looked time.Time
 	ppm    int64
-	known  bool
 }
 
 // storeBudget publishes the share of the shop's time that we use.
@@ -22,19 +21,18 @@ func (e *Engine) storeBudget(ctx context.Context) error {
 	wall := e.o.Wall()
 	ratio := e.size.took.ratio(wall)
 	e.o.Metrics.busy.WithLabelValues(e.shop.Name).Set(ratio)
-	if e.budget.known && wall.Sub(e.budget.looked) < budgetEvery {
+	if wall.Sub(e.budget.looked) < budgetEvery {
 		return nil
 	}
-	ppm := int64(ratio * 1e6)
 	e.budget.looked = wall
-	if e.budget.known && 10*(ppm-e.budget.ppm) < e.budget.ppm && 10*(e.budget.ppm-ppm) < e.budget.ppm || ppm == e.budget.ppm {
-		e.budget.known = true
+	ppm, stored := int64(ratio*1e6), e.budget.ppm
+	if ppm == stored || 10*(ppm-stored) < stored && 10*(stored-ppm) < stored {
 		return nil
 	}
 	if err := e.write(ctx, "sync.budget", func(tx *store.Tx) error { return e.o.Mirror.SetBusy(ctx, tx, e.shop.ID, ppm) }); err != nil {
 		return err
 	}
-	e.budget.ppm, e.budget.known = ppm, true
+	e.budget.ppm = ppm
 	return nil
 }
 

@@ -45,12 +45,19 @@ func (o *owed) forget() {
 }
 
 // CaughtUp tells whether every stream that was due when the engine took its first Step (or the first one after counts
-// that differed) has completed a run, by whichever process, and no re-read is queued (parked ones do not count).
+// that differed) has completed a run, by whichever process, everything stored has been read by the mapping in force, and
+// no re-read is queued (parked ones do not count).
 func (e *Engine) CaughtUp(ctx context.Context) (bool, error) {
 	e.owed.mu.Lock()
 	defer e.owed.mu.Unlock()
 	if !e.owed.known {
 		return false, nil
+	}
+	if rules := e.rules(); rules != "" {
+		shop, err := e.o.Mirror.ShopByName(ctx, e.o.Shop.Name)
+		if err != nil || shop.Rules != rules {
+			return false, err
+		}
 	}
 	rows, err := e.load(ctx)
 	if err != nil {

@@ -143,7 +143,7 @@ func (e *Engine) compare(ctx context.Context, now time.Time) (differs bool, err 
 	}
 	wrong := map[crm.Kind]bool{}
 	for _, c := range kinds {
-		wrong[c.Kind] = c.Source != c.Mirrored+c.Quarantined
+		wrong[c.Kind] = c.Source != c.Mirrored+c.Quarantined+c.Erased
 	}
 	rows, err := e.load(ctx)
 	if err != nil {

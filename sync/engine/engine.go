@@ -62,6 +62,7 @@ type Engine struct {
 	faults faultState
 	probed bool
 	tasks  tasks
+	redef  redefining
 	pruned crm.Instant // when the inbox was last found pruned
 	counts counts
 	owed   owed
@@ -136,6 +137,9 @@ func (e *Engine) Step(ctx context.Context, now time.Time) (next time.Time, worke
 		err = e.page(ctx, rows, w.row, now)
 	default:
 		if worked, err = e.recount(ctx, rows, now); !worked && err == nil {
+			worked, err = e.redefine(ctx, now)
+		}
+		if !worked && err == nil {
 			worked, err = e.prune(ctx, now)
 		}
 		if !worked && err == nil { // what the catalogue's changes mean for contacts, of whatever shop

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/relance/relance/connectors"
 	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/fault"
+	"github.com/relance/relance/internal/mirror"
 	"github.com/relance/relance/internal/store"
 )
 
@@ -144,6 +146,157 @@ func TestAWrongKeyPausesTheShopSaysSoAndRecovers(t *testing.T) {
 		}
 		if n := r.logs.FilterMessage("the shop cannot be read").Len(); n != 1 {
 			t.Errorf("the same fault was logged %d times", n)
+		}
+	})
+}
+
+func TestB11_TheWatchdogEndsAHangingRequestCountsItAndGoesOnAtTheCursor(t *testing.T) {
+	servers.Each(t, func(t *testing.T, db *store.DB) {
+		var asked []string
+		src := paged(40, &asked)
+		inner := src.pull
+		hung := false
+		src.pull = func(ctx context.Context, s string, after connectors.Cursor, size int) (connectors.Page, error) {
+			if string(after) == "20" && !hung {
+				hung = true
+				<-ctx.Done()
+				return connectors.Page{}, ctx.Err()
+			}
+			return inner(ctx, s, after, size)
+		}
+		r := newRig(t, db, src)
+		r.e.SetPatience(300 * time.Millisecond)
+		r.settle()
+		if got := strings.Join(asked, " "); got != " 10 20 30" || !hung {
+			t.Errorf("pages asked for: %q", got)
+		}
+		if n := r.counted("relance_sync_stuck_total", "shop", "boutique"); n != 1 {
+			t.Errorf("counted %v", n)
+		}
+	})
+}
+
+// A record on which the shop breaks is soon alone on its page, where the connector can leave it out.
+func TestB7_ARecordOnWhichTheShopBreaksIsIsolatedAndTheRestGoesOn(t *testing.T) {
+	servers.Each(t, func(t *testing.T, db *store.DB) {
+		const bad, all = 137, 250
+		r := newRig(t, db, &odd{
+			streams: []connectors.Stream{orderStream},
+			pull: func(_ context.Context, _ string, after connectors.Cursor, size int) (connectors.Page, error) {
+				from, _ := strconv.Atoi(string(after))
+				to := min(from+size, all)
+				p := page(strconv.Itoa(to), to < all)
+				for i := from + 1; i <= to; i++ {
+					switch {
+					case i == bad && size > 1:
+						return connectors.Page{}, fault.New(fault.Retry, "listing orders", errors.New("status 500"))
+					case i == bad:
+						p.Rejected = append(p.Rejected, connectors.Rejected{Ref: order("137", "").Ref, Reason: "the shop breaks on it"})
+					default:
+						f := order(strconv.Itoa(i), "N")
+						p.Facts, p.Raw = append(p.Facts, f), append(p.Raw, raw(f))
+					}
+				}
+				return p, nil
+			},
+		})
+		for range 60 {
+			r.after(time.Minute)
+		}
+		if n := r.count("SELECT COUNT(*) FROM orders"); n != all-1 {
+			t.Errorf("%d orders", n)
+		}
+		if n := r.count("SELECT COUNT(*) FROM quarantine WHERE id='137'"); n != 1 {
+			t.Errorf("%d in quarantine", n)
+		}
+		if s := r.streams()["orders"]; s.Attempts != 0 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+func TestAShopThatAlwaysAsksToWaitIsShown(t *testing.T) {
+	servers.Each(t, func(t *testing.T, db *store.DB) {
+		asked := 0
+		r := newRig(t, db, &odd{
+			streams: []connectors.Stream{orderStream},
+			pull: func(context.Context, string, connectors.Cursor, int) (connectors.Page, error) {
+				asked++
+				return connectors.Page{}, &fault.Error{Class: fault.Throttled, Op: "listing orders", After: 100 * time.Hour, Err: errors.New("status 429")}
+			},
+		})
+		for range 100 {
+			r.after(time.Minute)
+		}
+		if asked != 7 { // a quarter of an hour is the longest that anybody is obeyed
+			t.Errorf("asked %d times in 100 minutes", asked)
+		}
+		if s := r.reload(); !strings.Contains(s.Fault, "status 429") || r.streams()["orders"].Attempts != 0 {
+			t.Errorf("fault %q", s.Fault)
+		}
+	})
+}
+
+// A shop that hangs has nothing but its own engine waiting.
+func TestB7_AHangingShopSlowsNoOther(t *testing.T) {
+	servers.Each(t, func(t *testing.T, db *store.DB) {
+		var asked []string
+		r := newRig(t, db, paged(100, &asked))
+		other, err := r.m.EnsureShop(t.Context(), mirror.ShopSpec{Name: "atelier", Audience: "default", Platform: "woocommerce", Zone: "Europe/Paris"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		hangs, release := make(chan struct{}), make(chan struct{})
+		stuck := newRigFor(t, db, other, &odd{
+			streams: []connectors.Stream{orderStream},
+			pull: func(context.Context, string, connectors.Cursor, int) (connectors.Page, error) {
+				close(hangs)
+				<-release
+				return page("", false, order("1", "late")), nil
+			},
+		}, r.now)
+		stuck.step() // the probe
+		ended := make(chan error)
+		go func() {
+			_, _, err := stuck.e.Step(t.Context(), stuck.now)
+			ended <- err
+		}()
+		<-hangs
+		r.settle()
+		if n := r.count("SELECT COUNT(*) FROM orders"); n != 100 {
+			t.Errorf("%d orders", n)
+		}
+		close(release)
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Two processes on one database: only one of them asks the shop, and when it is gone the other one does.
+func TestTwoProcessesNeverPollOneShopAtOnce(t *testing.T) {
+	servers.Each(t, func(t *testing.T, db *store.DB) {
+		var asked, askedToo []string
+		r := newRig(t, db, paged(30, &asked))
+		second := newRigFor(t, db, r.shop, paged(30, &askedToo), r.now)
+		for range 6 {
+			r.step()
+			if _, worked := second.step(); worked {
+				t.Fatal("both read the shop")
+			}
+		}
+		if len(asked) != 3 || len(askedToo) != 0 {
+			t.Fatalf("asked %d and %d pages", len(asked), len(askedToo))
+		}
+		r.expireLeases()
+		second.after(2 * time.Minute)
+		if len(askedToo) == 0 {
+			t.Fatal("nobody took over")
+		}
+		r.at(second.now.Add(time.Hour)) // it was asleep for as long as a lease lasts
+		r.idle()
+		if len(asked) != 3 {
+			t.Errorf("the first one went on: %d pages", len(asked))
 		}
 	})
 }

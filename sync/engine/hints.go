@@ -44,7 +44,13 @@ func (e *Engine) reread(ctx context.Context, rows []*row, h mirror.Hint, now tim
 		return e.hintFailed(ctx, h, now, err)
 	}
 	e.turn.hintFailures = 0
-	b := mirror.Batch{ShopID: e.shop.ID, ObservedAt: observed, Cause: e.cause(nil), Facts: p.Facts, Raw: p.Raw, Rejected: p.Rejected}
+	if ready, err := e.redefineFirst(ctx, p.Facts, now); err != nil || !ready {
+		return err
+	}
+	b := mirror.Batch{ShopID: e.shop.ID, ObservedAt: observed, Cause: e.cause(nil), Facts: p.Facts, Raw: p.Raw, Rejected: p.Rejected, Rules: e.rules()}
+	if h.Cause == crm.CauseRedefined && b.Cause == crm.CauseChange {
+		b.Cause = crm.CauseRedefined
+	}
 	res, err := e.apply(ctx, "sync.reread", b, func(tx *store.Tx, res mirror.Result) error {
 		if err := e.o.Mirror.AddHints(ctx, tx, e.shop.ID, res.Reread, crm.At(now)); err != nil {
 			return err

@@ -57,7 +57,11 @@ func (e *Engine) takeOver(ctx context.Context) error {
 	e.shop = shop
 	e.clock.resume(last, shop.SkewMS)
 	e.faults.known = shop.Fault != ""
-	return e.declareStreams(ctx)
+	e.budget = budget{ppm: shop.BusyPPM}
+	if err := e.declareStreams(ctx); err != nil {
+		return err
+	}
+	return e.startRedefining(ctx)
 }
 
 // declareStreams stores a row for every stream that has none: wishes of the gate need one to be written to.

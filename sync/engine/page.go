@@ -38,11 +38,14 @@ func (e *Engine) page(ctx context.Context, rows []*row, r *row, now time.Time) e
 	if err != nil {
 		return e.pageFailed(ctx, r, now, err)
 	}
+	if ready, err := e.redefineFirst(ctx, p.Facts, now); err != nil || !ready {
+		return err
+	}
 	reread, err := e.advance(ctx, &n, p, now)
 	if err != nil {
 		return err
 	}
-	b := mirror.Batch{ShopID: e.shop.ID, ObservedAt: observed, Cause: e.cause(r), Facts: p.Facts, Raw: p.Raw, Rejected: p.Rejected}
+	b := mirror.Batch{ShopID: e.shop.ID, ObservedAt: observed, Cause: e.cause(r), Facts: p.Facts, Raw: p.Raw, Rejected: p.Rejected, Rules: e.rules()}
 	if r.spec.Part {
 		b.Raw = nil // it would take the place of the whole record's
 	}
@@ -94,8 +97,10 @@ func (e *Engine) finish(n *row, now time.Time) (reread []crm.Ref) {
 	n.NextAt = max(n.RunStartedAt.Add(n.spec.Every), crm.At(now)+1)
 	switch {
 	case n.spec.Mode == connectors.ModeIDs:
-		n.SourceCount, n.CountedAt = n.pos.IDs.Seen, n.RunStartedAt
 		ids, next := n.pos.IDs.Finish(n.pos.Total)
+		if n.Error = n.pos.IDs.Broken; n.Error == "" {
+			n.SourceCount, n.CountedAt = n.pos.IDs.Seen, n.RunStartedAt
+		}
 		n.pos.IDs = next
 		for _, id := range ids {
 			reread = append(reread, crm.Ref{Kind: n.spec.Kind, ID: id})

@@ -313,7 +313,7 @@ func (l *life) counts(ctx context.Context) (wrong []string) {
 	}
 	slices.SortFunc(all, func(a, b mirror.Count) int { return cmp.Compare(a.Kind, b.Kind) })
 	for _, c := range all {
-		if counted[c.Kind] && c.Source != c.Mirrored+c.Quarantined {
+		if counted[c.Kind] && c.Source != c.Mirrored+c.Quarantined+c.Erased {
 			wrong = append(wrong, fmt.Sprintf("%s: the shop has %d, mirrored are %d, in quarantine %d", c.Kind, c.Source, c.Mirrored, c.Quarantined))
 		}
 	}

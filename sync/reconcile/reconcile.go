@@ -128,9 +128,13 @@ func (s *State) diff(listed []int64, mirrored []string) (extra []string) {
 
 // Finish ends a run: which ids to read again, and the state from which the next run starts. total is how many ids
 // the shop announced (-1: it did not). Many missing ids at once, or a list shorter than announced, look like a
-// failing shop rather than like deletions: they are read again only when the next run misses them too.
+// failing shop rather than like deletions: they are read again only when the next run misses them too. A list without a
+// single id is never believed.
 func (s *State) Finish(total int) (reread []string, next *State) {
 	next = &State{Runs: s.Runs + 1, Suspect: s.Suspect}
+	if s.Broken == "" && s.Seen == 0 && s.Live > believeAtLeast { // however often it is repeated
+		s.Broken = "the shop lists nothing at all, although much of it is mirrored"
+	}
 	if s.Broken != "" {
 		return nil, next
 	}

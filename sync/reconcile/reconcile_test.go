@@ -116,7 +116,7 @@ func TestWhatIsMissingAndWhatIsExtraIsReadAgain(t *testing.T) {
 	})
 }
 
-func TestAListThatLosesTooMuchIsOnlyBelievedTwice(t *testing.T) {
+func TestB13_AListThatLosesTooMuchIsOnlyBelievedTwice(t *testing.T) {
 	servers.Each(t, func(t *testing.T, db *store.DB) {
 		m := mirror.New(db)
 		set(t, db, span(1, 300), nil)
@@ -136,7 +136,7 @@ func TestAListThatLosesTooMuchIsOnlyBelievedTwice(t *testing.T) {
 	})
 }
 
-func TestAListShorterThanAnnouncedIsOnlyBelievedTwice(t *testing.T) {
+func TestB13_AListShorterThanAnnouncedIsOnlyBelievedTwice(t *testing.T) {
 	servers.Each(t, func(t *testing.T, db *store.DB) {
 		m := mirror.New(db)
 		set(t, db, span(1, 50), nil)
@@ -146,6 +146,24 @@ func TestAListShorterThanAnnouncedIsOnlyBelievedTwice(t *testing.T) {
 		}
 		if ids, _ = run(t, m, next, 50, list(span(1, 45), 100)...); len(ids) != 5 {
 			t.Fatalf("then %v", ids)
+		}
+	})
+}
+
+func TestB13_AListOfNothingIsNeverBelieved(t *testing.T) {
+	servers.Each(t, func(t *testing.T, db *store.DB) {
+		m := mirror.New(db)
+		set(t, db, span(1, 60), nil)
+		s := &reconcile.State{}
+		for _, total := range []int{0, -1, 60, 0} {
+			var ids []string
+			if ids, s = run(t, m, s, total, nil); len(ids) != 0 {
+				t.Fatalf("%d ids to be read again", len(ids))
+			}
+		}
+		set(t, db, span(1, 3), nil) // a small shop may well have been emptied
+		if ids, _ := run(t, m, &reconcile.State{}, 0, nil); len(ids) != 3 {
+			t.Fatalf("%d ids to be read again", len(ids))
 		}
 	})
 }
