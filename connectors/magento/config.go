@@ -1,11 +1,16 @@
 // Package magento reads a Magento 2 shop (2.3 and 2.4: Open Source, Mage-OS, Adobe Commerce) through its REST API.
+// What it relies on was observed on a real shop: see magshop, the loopback shop made of those recordings.
 package magento
 
 import (
-	"net/http"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
 	"time"
 
-	"github.com/relance/relance/connectors"
 	"github.com/relance/relance/connectors/mapping"
 	"github.com/relance/relance/internal/fault"
 )
@@ -27,11 +32,96 @@ type Config struct {
 	Clock   func() time.Time         `yaml:"-" json:"-"` // what the shop's clock is compared with; nil: the machine's
 }
 
-// Validate finds what can be seen to be wrong without asking the shop. Paths are below the block.
-func (c Config) Validate() []fault.Problem { return nil }
+// Roots of fields that a mapping names.
+const (
+	rootCustom    = "custom."    // custom_attributes, by code
+	rootExtension = "extension." // extension_attributes that are scalars
+)
 
-// Fields are what a mapping may name.
-func Fields() mapping.Fields { return mapping.Fields{} }
+// subscribed is the newsletter box of an account, the platform's own explicit opt-in.
+const subscribed = rootExtension + "is_subscribed"
 
-// New makes a Source. transport nil means the machine's network.
-func New(c Config, transport http.RoundTripper) (connectors.Source, error) { return nil, nil }
+// Fields are what a mapping may name: custom and extension attributes by their code, and a few fields of the core.
+// Ids of options read as their labels.
+func Fields() mapping.Fields {
+	return mapping.Fields{
+		Customer: []string{rootCustom, rootExtension, "gender", "dob", "taxvat", "prefix", "suffix", "middlename", "group", "website_id", "store"},
+		Order:    []string{rootExtension, "coupon_code", "customer_note", "customer_gender", "customer_taxvat", "shipping_description", "store"},
+		Product:  []string{rootCustom, rootExtension, "type_id", "attribute_set_id"},
+	}
+}
+
+// Validate finds what can be seen to be wrong without asking the shop. Paths are below the block. No message holds a secret.
+func (c Config) Validate() []fault.Problem {
+	var ps []fault.Problem
+	add := func(path, msg, want string) {
+		ps = append(ps, fault.Problem{Path: path, Message: msg, Want: want})
+	}
+	if msg, want := checkURL(c.URL, c.oauth()); msg != "" {
+		add("$.url", msg, want)
+	}
+	if c.Token == "" {
+		add("$.token", "token is missing", "the access token of an integration, for example ${MAGENTO_TOKEN}; Magento shows it under System → Integrations")
+	}
+	for _, f := range []struct{ name, value string }{
+		{"consumer_key", c.ConsumerKey}, {"consumer_secret", c.ConsumerSecret}, {"token_secret", c.TokenSecret},
+	} {
+		if c.oauth() && f.value == "" {
+			add("$."+f.name, f.name+" is missing", "all of consumer_key, consumer_secret, token and token_secret (signed requests), or token alone (a bearer token)")
+		}
+	}
+	for i, code := range c.Stores {
+		path := fmt.Sprintf("$.stores[%d]", i)
+		switch {
+		case code == "" || strings.Trim(code, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != "":
+			add(path, fmt.Sprintf("%q is not the code of a store view", code), "a code as under Stores → All Stores, for example default")
+		case slices.Index(c.Stores, code) != i:
+			add(path, fmt.Sprintf("%q is given twice", code), "each code once")
+		}
+	}
+	if c.CAFile != "" {
+		if _, err := os.Stat(c.CAFile); err != nil {
+			add("$.ca_file", "ca_file cannot be read", "the path of a PEM file that exists")
+		}
+	}
+	return ps
+}
+
+// oauth tells whether requests are signed; else the token is sent as it is.
+func (c Config) oauth() bool {
+	return c.ConsumerKey != "" || c.ConsumerSecret != "" || c.TokenSecret != ""
+}
+
+// secrets are what must never be in an error.
+func (c Config) secrets() []string {
+	return slices.DeleteFunc([]string{c.Token, c.ConsumerKey, c.ConsumerSecret, c.TokenSecret}, func(s string) bool { return s == "" })
+}
+
+func checkURL(raw string, signed bool) (msg, want string) {
+	want = "the shop's address, for example https://boutique.example.com"
+	if raw == "" {
+		return "url is missing", want
+	}
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil || u.Host == "":
+		return "url is not a web address", want
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return "url holds more than an address", want + "; keys belong into the fields of their own"
+	case strings.HasSuffix(strings.TrimRight(u.Path, "/"), "/rest") || strings.Contains(u.Path, "/rest/"):
+		return "url holds the path of the API", want + ", without /rest"
+	case u.Scheme == "http" && !signed && !loopback(u.Hostname()):
+		return "plain http would show the token to everybody on the way", "https://" + u.Host + ", or the four secrets of signed requests"
+	case u.Scheme != "http" && u.Scheme != "https":
+		return fmt.Sprintf("scheme %q is not understood", u.Scheme), want
+	}
+	return "", ""
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
