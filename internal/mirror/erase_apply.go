@@ -187,11 +187,11 @@ func (a *applying) hideBodies(all *[facets][]*record) error {
 		}
 	}
 	a.hidden = erased
-	bodies := make([][]byte, len(a.b.Raw))
+	named := make([][]string, len(a.b.Raw))
 	for i, raw := range a.b.Raw {
-		bodies[i] = raw.Body
+		named[i] = addressesIn(raw.Body)
 	}
-	names, err := a.graves.namesErased(a.ctx, a.tx, bodies)
+	names, err := a.graves.namesErased(a.ctx, a.tx, named)
 	if err != nil {
 		return err
 	}

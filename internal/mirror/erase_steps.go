@@ -56,6 +56,7 @@ func phases() []phase {
 	return []phase{
 		owned("customers", crm.KindCustomer), owned("orders", crm.KindOrder), owned("carts", crm.KindCart), owned("events", crm.KindEvent),
 		owned("statements", crm.KindConsent), eraseConsents, eraseQuarantine,
+		strays("orders", crm.KindOrder), strays("carts", crm.KindCart), strays("events", crm.KindEvent), strays("statements", crm.KindConsent),
 	}
 }
 
@@ -181,6 +182,48 @@ func eraseConsents(ctx context.Context, tx *store.Tx, e *erasure, _ int) (bool, 
 
 // eraseQuarantine looks through the bodies in quarantine, which belong to no row: those that name an erased address go.
 func eraseQuarantine(ctx context.Context, tx *store.Tx, e *erasure, limit int) (bool, error) {
+	return lookThrough{
+		query: func(at place) (string, []any) {
+			return "SELECT kind, id, raw AS body FROM quarantine WHERE shop_id=? AND (kind>? OR kind=? AND id>?) AND raw IS NOT NULL ORDER BY kind, id LIMIT ?",
+				[]any{at.shop, at.kind, at.kind, at.id, limit}
+		},
+		names: addressesIn,
+		found: func(at place) error {
+			return execEach(ctx, tx, "UPDATE quarantine SET raw=NULL WHERE shop_id=? AND kind=? AND id=?", [][]any{{at.shop, at.kind, at.id}})
+		},
+	}.next(ctx, tx, e, limit)
+}
+
+const strayPages = 10 // pages of records that are only looked at fit into one transaction
+
+// strays blanks records of other people's accounts that name an erased address. No index leads to them.
+func strays(table string, kind crm.Kind) phase {
+	return func(ctx context.Context, tx *store.Tx, e *erasure, limit int) (bool, error) {
+		limit *= strayPages
+		return lookThrough{
+			query: func(at place) (string, []any) {
+				return "SELECT '-' AS kind, id, email_norm AS body FROM " + table + " WHERE shop_id=? AND id>? AND email_norm<>'' ORDER BY id LIMIT ?", []any{at.shop, at.id, limit}
+			},
+			names: func(norm []byte) []string { return []string{string(norm)} },
+			found: func(at place) error {
+				if err := execEach(ctx, tx, "UPDATE "+table+" SET "+blank(table)+", hash=NULL WHERE shop_id=? AND id=?", [][]any{{at.shop, at.id}}); err != nil {
+					return err
+				}
+				return eraseBodies(ctx, tx, at.shop, kind, []string{at.id})
+			},
+		}.next(ctx, tx, e, limit)
+	}
+}
+
+// lookThrough goes through the rows of every shop that may name an erased address.
+type lookThrough struct {
+	query func(at place) (string, []any) // the next rows of a shop: kind, id and body
+	names func(body []byte) []string     // addresses in a body, normalised
+	found func(at place) error
+}
+
+// next does the next page. It moves the erasure's position and tells whether there may be more.
+func (l lookThrough) next(ctx context.Context, tx *store.Tx, e *erasure, limit int) (bool, error) {
 	g, err := openGraves(ctx, tx, e.AudienceID)
 	if err != nil || g == nil {
 		return false, err
@@ -197,39 +240,45 @@ func eraseQuarantine(ctx context.Context, tx *store.Tx, e *erasure, limit int) (
 		if shop > at.shop {
 			at = place{shop: shop}
 		}
-		var rows []struct {
-			Kind string
-			ID   string
-			Raw  []byte
-		}
-		if err := tx.SelectContext(ctx, &rows, `SELECT kind, id, raw FROM quarantine WHERE shop_id=? AND (kind>? OR kind=? AND id>?) AND raw IS NOT NULL
- ORDER BY kind, id LIMIT ?`, shop, at.kind, at.kind, at.id, limit); err != nil {
-			return false, err
-		}
-		bodies := make([][]byte, len(rows))
-		for i, r := range rows {
-			bodies[i] = r.Raw
-		}
-		hit, err := g.namesErased(ctx, tx, bodies)
+		last, n, err := l.page(ctx, tx, g, at)
 		if err != nil {
 			return false, err
 		}
-		var updates [][]any
-		for i, r := range rows {
-			if hit[i] {
-				updates = append(updates, []any{shop, r.Kind, r.ID})
-			}
-		}
-		if err := execEach(ctx, tx, "UPDATE quarantine SET raw=NULL WHERE shop_id=? AND kind=? AND id=?", updates); err != nil {
-			return false, err
-		}
-		if len(rows) == limit {
-			last := rows[len(rows)-1]
-			e.Position = place{shop, last.Kind, last.ID}.String()
+		if n == limit {
+			e.Position = last.String()
 			return true, nil
 		}
 	}
 	return false, nil
+}
+
+func (l lookThrough) page(ctx context.Context, tx *store.Tx, g *graves, at place) (last place, n int, err error) {
+	var rows []struct {
+		Kind string
+		ID   string
+		Body []byte
+	}
+	query, args := l.query(at)
+	if err := tx.SelectContext(ctx, &rows, query, args...); err != nil {
+		return at, 0, err
+	}
+	named := make([][]string, len(rows))
+	for i, r := range rows {
+		named[i] = l.names(r.Body)
+	}
+	hit, err := g.namesErased(ctx, tx, named)
+	if err != nil {
+		return at, 0, err
+	}
+	for i, r := range rows {
+		last = place{at.shop, r.Kind, r.ID}
+		if hit[i] {
+			if err := l.found(last); err != nil {
+				return at, 0, err
+			}
+		}
+	}
+	return last, len(rows), nil
 }
 
 // place is how far the look through quarantine is.

@@ -64,11 +64,11 @@ func hideErased(ctx context.Context, tx *store.Tx, shopID int64, byRef map[crm.R
 		return err
 	}
 	refs := make([]crm.Ref, 0, len(byRef))
-	bodies := make([][]byte, 0, len(byRef))
+	named := make([][]string, 0, len(byRef))
 	for ref, r := range byRef {
-		refs, bodies = append(refs, ref), append(bodies, r.Raw)
+		refs, named = append(refs, ref), append(named, addressesIn(r.Raw))
 	}
-	hit, err := g.namesErased(ctx, tx, bodies)
+	hit, err := g.namesErased(ctx, tx, named)
 	for i, ref := range refs {
 		if err == nil && hit[i] {
 			r := byRef[ref]

@@ -14,8 +14,8 @@ import (
 // QuarantineRow is a record that could not be applied. Its body is asked for apart.
 type QuarantineRow struct {
 	Kind     crm.Kind
-	ID       string // of the shop; "?…" when even that could not be read
-	Reason   string // says nothing personal
+	ID       string      // of the shop; "?…" when even that could not be read
+	Reason   string      // says nothing personal
 	FirstAt  crm.Instant `db:"first_at"`
 	LastAt   crm.Instant `db:"last_at"` // when it last came with another body or for another reason
 	Attempts int64

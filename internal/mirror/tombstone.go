@@ -106,13 +106,11 @@ func (g *graves) among(ctx context.Context, tx *store.Tx, norms map[string]bool)
 	return found, nil
 }
 
-// namesErased tells for each body whether it names an erased address.
-func (g *graves) namesErased(ctx context.Context, tx *store.Tx, bodies [][]byte) ([]bool, error) {
+// namesErased tells for each list of normalised addresses whether one of them is erased.
+func (g *graves) namesErased(ctx context.Context, tx *store.Tx, named [][]string) ([]bool, error) {
 	all := map[string]bool{}
-	named := make([][]string, len(bodies))
-	for i, b := range bodies {
-		named[i] = addressesIn(b)
-		for _, norm := range named[i] {
+	for _, norms := range named {
+		for _, norm := range norms {
 			all[norm] = true
 		}
 	}
@@ -120,7 +118,7 @@ func (g *graves) namesErased(ctx context.Context, tx *store.Tx, bodies [][]byte)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]bool, len(bodies))
+	out := make([]bool, len(named))
 	for i, norms := range named {
 		for _, norm := range norms {
 			if _, is := erased[norm]; is {

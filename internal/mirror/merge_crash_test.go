@@ -1,0 +1,164 @@
+package mirror_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/relance/relance/internal/crm"
+	"github.com/relance/relance/internal/mirror"
+	"github.com/relance/relance/internal/store"
+	"github.com/relance/relance/internal/store/storetest"
+)
+
+var errCrash = errors.New("crash")
+
+// TestMergesAndErasuresSurviveACrashAtEveryCommit lets the program die before and after every commit of a merge, a split
+// and an erasure, and a successor go on: it ends as if nothing had happened.
+func TestMergesAndErasuresSurviveACrashAtEveryCommit(t *testing.T) {
+	for _, engine := range []store.Dialect{store.SQLite, store.MySQL} {
+		t.Run(string(engine), func(t *testing.T) {
+			want, commits := lifeOfWishes(t, &servers, engine, 0)
+			names := map[string]bool{}
+			for _, name := range commits {
+				names[name] = true
+			}
+			for _, name := range []string{"mirror.merge", "mirror.merge_rows", "mirror.split", "mirror.split_rows", "mirror.erase", "mirror.erase_rows"} {
+				if !names[name] {
+					t.Errorf("there is no commit of %s", name)
+				}
+			}
+			step := 1
+			if engine == store.MySQL {
+				step = 3 // each life has a database of its own
+			}
+			for crash := 1; crash <= len(commits); crash += step {
+				if got, _ := lifeOfWishes(t, &servers, engine, crash); got != nil {
+					if diff := cmp.Diff(want, got); diff != "" {
+						t.Fatalf("crash at %d (%s):\n%s", crash, commits[crash-1], diff)
+					}
+				}
+			}
+		})
+	}
+}
+
+// lifeOfWishes carries out wishes and crashes at one commit; 0 = never.
+func lifeOfWishes(t *testing.T, s *storetest.Servers, engine store.Dialect, crash int) (end map[string][]string, commits []string) {
+	t.Helper()
+	armed := false
+	db := s.Open(t, engine, store.Options{Fault: func(name, when string) error {
+		if !armed || !strings.HasPrefix(name, "mirror.") {
+			return nil
+		}
+		if commits = append(commits, name+" "+when); len(commits) == crash {
+			return errCrash
+		}
+		return nil
+	}})
+	b := newBench(t, db)
+	var facts []crm.Fact
+	for i := range 250 { // more than one page
+		facts = append(facts, order(i, "", "a@x.fr", 100))
+	}
+	b.apply(mirror.Batch{Facts: append(facts, customer(1, "b@x.fr"), order(900, "1", "", 5), customer(2, "c@x.fr"), order(901, "2", "", 5), cart(9, "c@x.fr"))})
+	p := newPeople(t, b)
+	id := map[string]int64{"a": p.id("a@x.fr"), "b": p.id("b@x.fr"), "c": p.id("c@x.fr")}
+	armed = true
+	for _, wish := range []func() error{
+		func() error { _, err := p.m.Merge(t.Context(), id["a"], id["b"], "", p.at); return err },
+		func() error { return p.trySettle() },
+		func() error { _, err := p.m.Split(t.Context(), id["a"], "", p.at+1000); return err },
+		func() error { return p.trySettle() },
+		func() error { _, err := p.m.Merge(t.Context(), id["c"], id["b"], "", p.at+2000); return err },
+		func() error { return p.trySettle() },
+		func() error { _, err := p.m.Erase(t.Context(), id["a"], p.at+3000); return err },
+		func() error { return p.trySettle() },
+	} {
+		for err := wish(); err != nil; err = wish() {
+			if !errors.Is(err, errCrash) {
+				t.Fatal(err)
+			}
+			p = p.successor(t)
+		}
+	}
+	armed = false
+	w := &world{b: p.bench}
+	end = w.dump()
+	end["merges"] = texts(t, db, "SELECT from_email, to_email, state FROM contact_merges")
+	end["erasures"] = texts(t, db, "SELECT state, phase FROM contact_erasures")
+	end["departures"] = texts(t, db, "SELECT why FROM departures")
+	for i, name := range commits {
+		commits[i] = strings.Fields(name)[0]
+	}
+	return end, commits
+}
+
+// successor is the next process: it knows what is committed, and takes the lanes over.
+func (p *people) successor(t *testing.T) *people {
+	t.Helper()
+	leases := store.NewLeases(p.m.DB(), fmt.Sprint("successor ", p.m.DB().NewID()), time.Hour)
+	if err := leases.ExpireAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := leases.Acquire(t.Context(), store.LaneLeases(crm.Lanes)...); err != nil {
+		t.Fatal(err)
+	}
+	m := mirror.New(p.m.DB())
+	return &people{&bench{tb: t, m: m, shop: p.shop, at: p.at}, mirror.NewIdentities(m, leases)}
+}
+
+func (p *people) trySettle() error {
+	for {
+		_, worked, err := p.work.Step(p.tb.Context(), p.at.Time())
+		if err != nil || !worked {
+			return err
+		}
+	}
+}
+
+// Facts that were resolved before a merge and are committed after it would stay with the wrong contact for good: whoever
+// merges waits for them.
+func TestAMergeWaitsForFactsOnTheirWay(t *testing.T) {
+	eachPeople(t, func(t *testing.T, p *people) {
+		p.read(order(1, "", "a@x.fr", 1), order(2, "", "b@x.fr", 1))
+		a, b := p.id("a@x.fr"), p.id("b@x.fr")
+		leases := store.NewLeases(p.m.DB(), "engine", time.Hour)
+		if _, err := leases.Acquire(t.Context(), store.ShopLease(p.shop.ID)); err != nil {
+			t.Fatal(err)
+		}
+		merged := make(chan error, 1)
+		at := p.tick()
+		if err := p.m.DB().Write(t.Context(), "test.page", func(tx *store.Tx) error {
+			if err := leases.Fence(t.Context(), tx, store.ShopLease(p.shop.ID)); err != nil {
+				return err
+			}
+			_, err := p.m.Apply(t.Context(), tx, mirror.Batch{ShopID: p.shop.ID, ObservedAt: at, Cause: crm.CauseChange, Facts: []crm.Fact{order(3, "", "a@x.fr", 1)}})
+			go func() {
+				_, err := p.m.Merge(t.Context(), a, b, "", at)
+				if err == nil {
+					err = p.trySettle()
+				}
+				merged <- err
+			}()
+			select {
+			case <-merged:
+				t.Error("the merge did not wait")
+			case <-time.After(300 * time.Millisecond): // that it waits gives no signal
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-merged; err != nil {
+			t.Fatal(err)
+		}
+		if n := p.number("SELECT COUNT(*) FROM orders WHERE contact_id=?", b); n != 3 {
+			t.Errorf("%d of 3 orders are at the merged contact", n)
+		}
+	})
+}
