@@ -258,3 +258,34 @@ func text(v any) string {
 }
 
 func byID(a, b *record) int { return cmp.Compare(a.id, b.id) }
+
+// Lines counts the lines of an order as its owner sees them: configurable products once.
+func (s *Shop) Lines(order int64) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	if r := s.orders.rows[order]; r != nil {
+		items, _ := r.data["items"].([]any)
+		for _, i := range items {
+			if o, ok := i.(object); ok && o["parent_item_id"] == nil {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// Price is what a product costs now: its special price, where that is lower. The recorded ones hold without an end.
+func (s *Shop) Price(product int64) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.products.rows[product]
+	if r == nil {
+		return ""
+	}
+	special, _ := s.column(s.products, r, "special_price")
+	if text(special) != "" && amount(special).LessThan(amount(r.data["price"])) {
+		return text(special)
+	}
+	return text(r.data["price"])
+}
