@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/relance/relance/connectors"
 	"github.com/relance/relance/internal/crm"
@@ -40,6 +41,16 @@ type Shop struct {
 	Remove func(id string) error         // the record leaves Stream's set
 	Delete func(id string) error         // the record is gone for good
 	Spoil  func(id string) error         // the record can no longer be understood
+
+	// What follows is optional.
+
+	Silent func() (crm.Ref, error)  // changes a record so that no date moves and no webhook fires
+	Tasks  func() []connectors.Task // acts that a good key may perform, for a connectors.Actor
+
+	Zone     string                // IANA name of the zone that the shop lives in
+	Now      func() time.Time      // the clock that the shop and the connector live by
+	SetClock func(at time.Time)    // sets it; only forwards
+	Skew     func(d time.Duration) // sets the shop's clock apart from the connector's
 }
 
 // Run runs the suite.
@@ -69,6 +80,15 @@ func Run(t *testing.T, c Case) {
 		{"web page instead of data", webPage},
 		{"redirect", redirect},
 		{"cancel in the middle of a body", cancelled},
+		{"a shop that does not answer", timedOut},
+		{"pages past the end", pastTheEnd},
+		{"every kind is the same when read alone", everyKindReadAlone},
+		{"normalising a body again equals the page", normaliseEqualsPull},
+		{"a silent change is seen", silentChange},
+		{"clocks change", clockChanges},
+		{"clocks are apart", clockSkew},
+		{"an act that was done changes nothing", actorIsIdempotent},
+		{"secrets stay here", secretsStay},
 	} {
 		t.Run(sub.name, func(t *testing.T) { sub.run(t, newHarness(t, c.New(t))) })
 	}
@@ -104,6 +124,25 @@ func (h *harness) meddle(hook func(w http.ResponseWriter, r *http.Request) bool)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.hook = hook
+}
+
+// countWrites counts requests that are no reads from now on.
+func (h *harness) countWrites() func() int {
+	var mu sync.Mutex
+	n := 0
+	h.meddle(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			mu.Lock()
+			defer mu.Unlock()
+			n++
+		}
+		return false
+	})
+	return func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		return n
+	}
 }
 
 func (h *harness) source(t *testing.T) connectors.Source {

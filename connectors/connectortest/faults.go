@@ -3,14 +3,20 @@ package connectortest
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"log"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/relance/relance/connectors"
+	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/fault"
 )
 
@@ -166,4 +172,90 @@ func cancelled(t *testing.T, h *harness) {
 		t.Errorf("want the cancellation, got %v", err)
 	}
 	h.goesOn(t, src)
+}
+
+// timedOut is a shop that takes the request and never answers.
+func timedOut(t *testing.T, h *harness) {
+	src := h.source(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	h.meddle(func(_ http.ResponseWriter, r *http.Request) bool {
+		_, _ = io.Copy(io.Discard, r.Body) // else the server does not notice that the client went away
+		<-r.Context().Done()
+		return true
+	})
+	_, err := src.Pull(ctx, h.Stream, nil, 50)
+	h.checkError(t, err)
+	wantClass(t, err, fault.Retry)
+	h.goesOn(t, src)
+}
+
+// secretsStay: whatever a shop answers to whatever is asked or written, it is in no error, and nothing is logged.
+func secretsStay(t *testing.T, h *harness) {
+	logged := &strings.Builder{}
+	was := log.Writer()
+	log.SetOutput(logged)
+	defer log.SetOutput(was)
+	src := h.source(t)
+	ids := h.IDs()
+	for name, answer := range h.evil() {
+		h.meddle(answer)
+		var errs []error
+		for _, s := range src.Streams() {
+			_, err := src.Pull(t.Context(), s.Name, nil, 20)
+			errs = append(errs, err)
+		}
+		_, err := src.Read(t.Context(), crm.Ref{Kind: h.Kind, ID: ids[0]})
+		errs = append(errs, err)
+		res, err := src.Probe(t.Context())
+		errs = append(errs, err)
+		for _, f := range res.Findings {
+			h.checkText(t, name, f.Text+" "+f.Mend)
+		}
+		if actor, ok := src.(connectors.Actor); ok && h.Tasks != nil {
+			for _, task := range h.Tasks() {
+				out, err := actor.Perform(t.Context(), task)
+				errs = append(errs, err)
+				h.checkText(t, name, out.Done+" "+out.Mend)
+			}
+		}
+		for _, err := range errs {
+			if h.checkError(t, err); err != nil {
+				h.checkText(t, name, err.Error())
+			}
+		}
+	}
+	h.meddle(nil)
+	h.checkText(t, "the log", logged.String())
+}
+
+func (h *harness) checkText(t *testing.T, when, text string) {
+	t.Helper()
+	for _, s := range append([]string{"jane@example.com"}, h.Secrets...) {
+		if strings.Contains(text, s) {
+			t.Errorf("%s: %q tells %q", when, text, s)
+		}
+	}
+}
+
+// evil are answers that repeat what was sent, or show what nobody must see.
+func (h *harness) evil() map[string]func(http.ResponseWriter, *http.Request) bool {
+	say := func(status int, kind, body string) func(http.ResponseWriter, *http.Request) bool {
+		return func(w http.ResponseWriter, r *http.Request) bool {
+			sent, _ := io.ReadAll(io.LimitReader(r.Body, 1000))
+			w.Header().Set("Content-Type", kind)
+			w.WriteHeader(status)
+			_, _ = fmt.Fprintf(w, body, fmt.Sprint(h.Secrets, "jane@example.com", r.Header.Get("Authorization"), string(sent)))
+			return true
+		}
+	}
+	return map[string]func(http.ResponseWriter, *http.Request) bool{
+		"401 with an echo":   say(http.StatusUnauthorized, "application/json", `{"code":%q,"message":"jane@example.com"}`),
+		"400 with an echo":   say(http.StatusBadRequest, "application/json", `{"message":%q,"errors":[{"message":"jane@example.com"}]}`),
+		"404 with an echo":   say(http.StatusNotFound, "text/html", `<p>%s</p>`),
+		"500 with an echo":   say(http.StatusInternalServerError, "application/json", `{"message":%q}`),
+		"200, not what":      say(http.StatusOK, "application/json", `{"items":%q,"total_count":"jane@example.com"}`),
+		"200, another shape": say(http.StatusOK, "application/json", `%q`),
+		"dropped":            func(http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandler) },
+	}
 }

@@ -312,6 +312,12 @@ func facet(f crm.Fact) string {
 		return "product"
 	case *crm.Category:
 		return "category"
+	case *crm.Stock:
+		return "stock"
+	case *crm.Event:
+		return "event"
+	case *crm.Consent:
+		return "consent"
 	}
 	return "?"
 }
@@ -327,4 +333,41 @@ func badRecord(t *testing.T, h *harness) {
 	if len(bad) != 1 || bad[0].Ref.ID != ids[3] || bad[0].Ref.Kind != h.Kind || bad[0].Reason == "" || len(bad[0].Raw) == 0 {
 		t.Errorf("want exactly record %s rejected, with reason and body: %+v", ids[3], bad)
 	}
+}
+
+// pastTheEnd: the set shrinks under the walk, and a run that has nothing to show ends.
+func pastTheEnd(t *testing.T, h *harness) {
+	src, ids := h.source(t), h.IDs()
+	pages := 0
+	seen, at := h.walk(t, src, h.Stream, nil, 10, func(n int, _ connectors.Page) {
+		pages = n
+		if n != 3 {
+			return
+		}
+		for _, id := range ids[15:] {
+			if err := h.Remove(id); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	wantAll(t, seen, h.IDs())
+	if pages > 20 {
+		t.Errorf("%d pages of a set that ends after 15 records", pages)
+	}
+	h.Tick()
+	_, at = h.walk(t, src, h.Stream, at, 10, nil)
+	h.Tick()
+	p, err := h.pull(t, src, h.Stream, at, 10)
+	if s := streamOf(src, h.Stream); err != nil || s.Mode == connectors.ModeDelta && (p.More || len(p.Raw) > 0) {
+		t.Errorf("a run without changes: %d records, more %v, %v", len(p.Raw), p.More, err)
+	}
+}
+
+func streamOf(src connectors.Source, name string) connectors.Stream {
+	for _, s := range src.Streams() {
+		if s.Name == name {
+			return s
+		}
+	}
+	return connectors.Stream{}
 }

@@ -2,6 +2,7 @@ package woocommerce_test
 
 import (
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,11 +19,16 @@ func TestConformance(t *testing.T) {
 
 func newShop(t *testing.T) connectortest.Shop {
 	t.Helper()
-	shop, clock := openShop(t)
+	clock := &clock{at: wooshop.RecordedAt()}
+	var skew atomic.Int64
+	shop, err := wooshop.New(wooshop.Options{Clock: func() time.Time { return clock.now().Add(time.Duration(skew.Load())) }})
+	if err != nil {
+		t.Fatal(err)
+	}
 	connect := func(key string) func(string) (connectors.Source, error) {
 		return func(url string) (connectors.Source, error) {
 			c := config(url, clock)
-			c.Key = key
+			c.Key, c.HookURL = key, "http://127.0.0.1/hooks/boutique"
 			return woocommerce.New(c, nil)
 		}
 	}
@@ -35,7 +41,7 @@ func newShop(t *testing.T) connectortest.Shop {
 	}
 	return connectortest.Shop{
 		Handler: shop, Connect: connect(wooshop.DefaultKey), WrongKey: connect("ck_somebody_else"),
-		Secrets: []string{wooshop.DefaultSecret, wooshop.DefaultKey, "ck_somebody_else"},
+		Secrets: []string{wooshop.DefaultSecret, wooshop.DefaultKey, "ck_somebody_else", wooshop.DefaultWebhookSecret},
 		Stream:  woocommerce.StreamOrders, Kind: crm.KindOrder,
 		IDs:  func() []string { return texts(shop.OrderIDs()) },
 		Tick: func() { clock.add(time.Hour) },
@@ -55,5 +61,12 @@ func newShop(t *testing.T) connectortest.Shop {
 		Remove: func(s string) error { return shop.TrashOrder(id(s)) },
 		Delete: func(s string) error { return shop.DeleteOrder(id(s)) },
 		Spoil:  func(s string) error { return shop.Spoil(id(s)) },
+		Silent: func() (crm.Ref, error) {
+			return crm.Ref{Kind: crm.KindCustomer, ID: "5"}, shop.SetUserMeta(5, "newsletter_optin", "yes")
+		},
+		Tasks: func() []connectors.Task {
+			return []connectors.Task{{Kind: connectors.TaskHooks}, {Kind: connectors.TaskUnsubscribe, Key: "5"}}
+		},
+		Zone: "Europe/Paris", Now: clock.now, SetClock: clock.set, Skew: func(d time.Duration) { skew.Store(int64(d)) },
 	}
 }
