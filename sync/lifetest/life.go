@@ -154,6 +154,9 @@ func (l *life) round() {
 		l.act("")
 	}
 	l.deliver()
+	if l.dice.percent(10) {
+		l.unsubscribe()
+	}
 	if l.dice.percent(8) {
 		l.tell("Relance restarts")
 		l.start()
@@ -205,6 +208,39 @@ func (l *life) deliver() {
 	}
 	if err := l.db.Write(l.t.Context(), "inbox.store", func(tx *store.Tx) error {
 		return l.m.AddHints(l.t.Context(), tx, l.row.ID, refs, crm.At(l.business()))
+	}); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// unsubscribe lets somebody with an account click the link in a mail. It is written back where the shop's key and
+// mapping allow it; the shop then says no by itself.
+func (l *life) unsubscribe() {
+	l.t.Helper()
+	actor, ok := l.src.(connectors.Actor)
+	if !ok || !slices.Contains(actor.Acts(), connectors.TaskUnsubscribe) {
+		return
+	}
+	var people []struct {
+		ContactID int64 `db:"contact_id"`
+		ID        string
+	}
+	ctx := l.t.Context()
+	if err := l.db.Read().SelectContext(ctx, &people, "SELECT contact_id, id FROM customers WHERE shop_id=? AND gone_at=0 AND contact_id>0 ORDER BY id", l.row.ID); err != nil {
+		l.t.Fatal(err)
+	}
+	if len(people) == 0 {
+		return
+	}
+	who, at := people[l.dice.pick(len(people))], crm.At(l.business())
+	l.tell("customer %s unsubscribes", who.ID)
+	if err := l.db.Write(ctx, "mailer.unsubscribe", func(tx *store.Tx) error {
+		if _, err := l.m.SetConsent(ctx, tx, mirror.ConsentChange{
+			ContactID: who.ContactID, Topic: "marketing", Channel: "email", State: crm.ConsentWithdrawn, Source: "one-click", SourceAt: at, SeenAt: at, ByPerson: true,
+		}); err != nil {
+			return err
+		}
+		return l.m.QueueUnsubscribe(ctx, tx, who.ContactID, at)
 	}); err != nil {
 		l.t.Fatal(err)
 	}
@@ -263,6 +299,13 @@ func (l *life) unread() (why []string) {
 	for _, h := range hints {
 		why = append(why, fmt.Sprintf("%s %s waits to be read again", h.Kind, h.ID))
 	}
+	tasks, err := l.m.DueTasks(l.t.Context(), l.row.ID, crm.Never-1, 10)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	for _, t := range tasks {
+		why = append(why, fmt.Sprintf("%s %s is not done (%s)", t.Kind, t.Key, t.Error))
+	}
 	return why
 }
 
@@ -292,7 +335,30 @@ func (l *life) compare() []string {
 	if len(truth) == 0 {
 		return []string{"the shop is empty: nothing was tested"}
 	}
-	return append(differences(truth, have, spoiled, quarantined), l.counts(ctx)...)
+	return slices.Concat(differences(truth, have, spoiled, quarantined), l.counts(ctx), l.unheard(ctx))
+}
+
+// unheard names those who unsubscribed, and whose withdrawal is neither done in the shop nor parked with a reason.
+func (l *life) unheard(ctx context.Context) (wrong []string) {
+	l.t.Helper()
+	tasks, err := l.m.Tasks(ctx, l.row.ID)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	for _, t := range tasks {
+		if t.State == mirror.TaskParked && t.Error == "" {
+			wrong = append(wrong, t.Kind+" "+t.Key+" is parked without a reason")
+		}
+		var ticked int
+		if err := l.db.Read().GetContext(ctx, &ticked, `SELECT COUNT(*) FROM optins o JOIN customers c ON c.shop_id=o.shop_id AND c.id=o.id WHERE o.shop_id=? AND o.kind='customer'
+ AND o.id=? AND o.value='yes' AND o.observed_at<=? AND o.gone_at=0 AND c.gone_at=0`, l.row.ID, t.Key, t.DoneAt.Add(l.skew-time.Hour)); err != nil {
+			l.t.Fatal(err)
+		}
+		if t.State == mirror.TaskDone && ticked > 0 {
+			wrong = append(wrong, t.Kind+" "+t.Key+" is done, and yet the shop says yes as before")
+		}
+	}
+	return wrong
 }
 
 // counts must add up for every kind whose records the shop can count.

@@ -18,6 +18,7 @@ func TestALifeBringsMistakesToLight(t *testing.T) {
 		"keeps what was deleted":   {keepsDeleted: true},
 		"misreads an amount":       {wrongAmount: true},
 		"rejects what is in order": {rejects: true},
+		"pretends to act":          {pretends: true},
 		"overlooks consent":        {ignoresConsent: true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -42,7 +42,7 @@ type toyRow struct {
 
 // sins are mistakes of a connector that a life must bring to light.
 type sins struct {
-	missesEdits, keepsDeleted, wrongAmount, rejects, ignoresConsent bool
+	missesEdits, keepsDeleted, wrongAmount, rejects, ignoresConsent, pretends bool
 }
 
 func newToy(clock func() time.Time, s sins) *toy {
@@ -143,6 +143,13 @@ func (t *toy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	q := r.URL.Query()
+	if row := t.rows[crm.Ref{Kind: crm.KindCustomer, ID: q.Get("id")}]; r.Method == http.MethodPut {
+		if row == nil {
+			http.Error(w, "there is no such customer", http.StatusNotFound)
+			return
+		}
+		row.Agrees, row.Modified = "no", t.clock()
+	}
 	since, _ := time.Parse(time.RFC3339Nano, q.Get("since"))
 	after, _ := strconv.ParseInt(q.Get("after"), 10, 64)
 	limit, _ := strconv.Atoi(q.Get("limit"))
@@ -210,8 +217,12 @@ type toyAnswer struct {
 }
 
 func (s *toySource) ask(ctx context.Context, q url.Values) (toyAnswer, error) {
+	return s.send(ctx, http.MethodGet, q)
+}
+
+func (s *toySource) send(ctx context.Context, method string, q url.Values) (toyAnswer, error) {
 	var a toyAnswer
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/?"+q.Encode(), nil)
+	req, err := http.NewRequestWithContext(ctx, method, s.url+"/?"+q.Encode(), nil)
 	if err != nil {
 		return a, err
 	}
@@ -224,6 +235,9 @@ func (s *toySource) ask(ctx context.Context, q url.Values) (toyAnswer, error) {
 	if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable {
 		n, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
 		return a, &fault.Error{Class: fault.Throttled, Op: "asking a toy", After: time.Duration(n) * time.Second, Err: errors.New("too many requests")}
+	}
+	if resp.StatusCode == http.StatusNotFound {
+		return a, fault.New(fault.Reject, "asking a toy", errors.New("there is no such customer"))
 	}
 	if resp.StatusCode != http.StatusOK {
 		return a, fault.New(fault.Retry, "asking a toy", errors.New(resp.Status))
@@ -329,6 +343,16 @@ func (s *toySource) Read(ctx context.Context, ref crm.Ref) (connectors.Page, err
 func (s *toySource) Probe(ctx context.Context) (connectors.ProbeResult, error) {
 	a, err := s.ask(ctx, url.Values{"kind": {"product"}, "limit": {"1"}})
 	return connectors.ProbeResult{ShopTime: a.at, Zone: "Europe/Paris", Currency: "EUR"}, err
+}
+
+func (s *toySource) Acts() []string { return []string{connectors.TaskUnsubscribe} }
+
+func (s *toySource) Perform(ctx context.Context, task connectors.Task) (connectors.Outcome, error) {
+	if s.sins.pretends {
+		return connectors.Outcome{Done: "said no"}, nil
+	}
+	_, err := s.send(ctx, http.MethodPut, url.Values{"kind": {"customer"}, "id": {task.Key}, "limit": {"1"}})
+	return connectors.Outcome{Done: "said no", Reread: []crm.Ref{{Kind: crm.KindCustomer, ID: task.Key}}}, err
 }
 
 func (s *toySource) Count(ctx context.Context, stream string) (int, error) {
