@@ -242,6 +242,7 @@ func (d *decoder) list(n ast.Node, v reflect.Value, what string) {
 	seq, ok := n.(*ast.SequenceNode)
 	if !ok {
 		d.l.at(d.doc, n, what+" must be a list", `[a, b] or lines that begin with "- "`)
+		d.l.typos[n] = true
 		return
 	}
 	out := reflect.MakeSlice(v.Type(), len(seq.Values), len(seq.Values))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -102,14 +103,18 @@ func (c *checkCmd) mistakes(d *deps, err error) error {
 
 func (c *checkCmd) print(d *deps, who string, fs []connectors.Finding) {
 	fmt.Fprintf(d.out, "\n%s\n", who)
+	printFindings(d.out, fs)
+}
+
+func printFindings(w io.Writer, fs []connectors.Finding) {
 	for _, f := range fs {
 		mark := "ok  "
 		if !f.OK {
 			mark = "WRONG"
 		}
-		fmt.Fprintf(d.out, "  %-5s %-12s %s\n", mark, f.What, f.Text)
+		fmt.Fprintf(w, "  %-5s %-12s %s\n", mark, f.What, f.Text)
 		if f.Mend != "" {
-			fmt.Fprintf(d.out, "        %-12s %s\n", "", f.Mend)
+			fmt.Fprintf(w, "        %-12s %s\n", "", f.Mend)
 		}
 	}
 }

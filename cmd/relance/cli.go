@@ -35,12 +35,17 @@ type cli struct {
 	Run      runCmd      `cmd:"" help:"Serve: read the shops, keep segments true, send."`
 	Demo     demoCmd     `cmd:"" help:"Show it all on this machine: a recorded shop, live traffic, captured mail."`
 	Sync     syncCmd     `cmd:"" help:"Mirror the shops up to now, without sending anything."`
+	Import   importCmd   `cmd:"" help:"Import a list of people (CSV) with their consents."`
 	Segment  segmentCmd  `cmd:"" help:"Look at segments and who is in them."`
 	Campaign campaignCmd `cmd:"" help:"Look at campaigns, arm and pause them."`
 	Status   statusCmd   `cmd:"" help:"Show how far every shop is mirrored."`
 	Shop     shopCmd     `cmd:"" help:"Look into one shop."`
-	Schema   schemaCmd   `cmd:"" help:"Print the JSON Schema of the files, for editors."`
-	Version  versionCmd  `cmd:"" help:"Print the version."`
+
+	Quarantine quarantineCmd `cmd:"" help:"Look at records that cannot be understood, and have them read again."`
+	Doctor     doctorCmd     `cmd:"" help:"Write a diagnosis of a shop that can be shared."`
+
+	Schema  schemaCmd  `cmd:"" help:"Print the JSON Schema of the files, for editors."`
+	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
 // deps is what the outside gives a command; tests give their own.

@@ -169,6 +169,7 @@ func TestHelpHasExamples(t *testing.T) {
 	for _, line := range []string{
 		"", "init", "check", "run", "sync", "segment list", "segment members", "segment explain", "segment verify",
 		"campaign list", "campaign arm", "campaign why", "campaign pause", "campaign resume", "schema", "status", "shop preview",
+		"quarantine list", "quarantine show", "quarantine retry", "doctor",
 	} {
 		args := strings.Fields(line)
 		code, out, _ := newRig(t).run(append(args, "--help")...)

@@ -80,7 +80,8 @@ func (t truth) line(k known) web.Shop {
 	s := k.shop
 	line := web.Shop{
 		Name: s.Name, Title: s.Title, Platform: s.Platform, Way: wayOf(s.Platform), Address: s.Address, Fault: s.Fault,
-		BackfilledAt: s.BackfilledAt.Time(), RecordAt: k.last.Add(-time.Duration(s.SkewMS) * time.Millisecond).Time(),
+		BackfilledAt: s.BackfilledAt.Time(), HookAt: s.LastHookAt.Time(), BusyPercent: float64(s.BusyPPM) / 1e4,
+		RecordAt: k.last.Add(-time.Duration(s.SkewMS) * time.Millisecond).Time(),
 	}
 	if k.last == 0 {
 		line.RecordAt = time.Time{}
@@ -104,7 +105,7 @@ func wayOf(platform string) string {
 	switch platform {
 	case config.Push:
 		return web.WayPush
-	case "import":
+	case mirror.PlatformImport:
 		return web.WayImport
 	default:
 		return web.WayRead
@@ -113,7 +114,7 @@ func wayOf(platform string) string {
 
 // kind counts one kind and says how old its newest complete read is.
 func (t truth) kind(c mirror.Count, k known, every map[string]time.Duration) web.Kind {
-	line := web.Kind{Kind: plural(c.Kind), Source: -1, Mirrored: c.Mirrored, Quarantined: c.Quarantined, LagSeconds: -1}
+	line := web.Kind{Kind: plural(c.Kind), Source: -1, Mirrored: c.Mirrored, Quarantined: c.Quarantined, Erased: c.Erased, LagSeconds: -1}
 	var oldest crm.Instant
 	first := true
 	for _, s := range k.streams {
