@@ -36,7 +36,7 @@ race: deps ## the tests of what runs side by side, under the race detector (need
 	$(GO) test -race -timeout $(TEST_TIMEOUT) $(RACE)
 
 .PHONY: deps
-deps: ## install what the tests need: MariaDB's server and Chromium
+deps: ## install what the tests need: MariaDB's server, Chromium, curl, openssl
 	@deployments/test-deps
 
 .PHONY: lint

@@ -141,6 +141,7 @@ func (m *demo) configure(dir, publicAddr, adminAddr string) (*config.Config, err
 	vars := map[string]string{
 		"DEMO_PUBLIC": publicAddr, "DEMO_ADMIN": adminAddr, "DEMO_SHOP": url, "DEMO_CA": caFile,
 		"DEMO_KEY": wooshop.DefaultKey, "DEMO_SECRET": wooshop.DefaultSecret, "DEMO_WEBHOOK_SECRET": wooshop.DefaultWebhookSecret,
+		"DEMO_PUSH_SECRET": demoPushSecret,
 	}
 	cfg, err := config.Load(dir, func(name string) (string, bool) { v, ok := vars[name]; return v, ok })
 	if err != nil {
@@ -207,6 +208,7 @@ func (m *demo) play(ctx context.Context, ended <-chan error) error {
 		return err
 	}
 	m.say.open()
+	m.say.pushing(m.app.cfg.PublicURL)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	ctx, stop := context.WithCancel(ctx)
