@@ -3,7 +3,9 @@ package mailer
 import (
 	"context"
 	"fmt"
+	"time"
 
+	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/mirror"
 	"github.com/relance/relance/internal/store"
 )
@@ -135,4 +137,14 @@ func (e *Engine) forget(ctx context.Context, d mirror.Departure) (more bool, err
 		_, err := execIn(ctx, tx, "UPDATE sends SET subject='', message_id='' WHERE id IN (?)", ids)
 		return err
 	})
+}
+
+// Depart ends what is under way for contacts that were merged or erased, as Step does among other things. The command
+// line calls it when no relance runs. now is business time.
+func (e *Engine) Depart(ctx context.Context, now time.Time) (worked bool, err error) {
+	p, err := e.begin(ctx, crm.At(now))
+	if err != nil {
+		return false, err
+	}
+	return e.depart(ctx, p)
 }

@@ -40,6 +40,7 @@ type cli struct {
 	Campaign campaignCmd `cmd:"" help:"Look at campaigns, arm and pause them."`
 	Status   statusCmd   `cmd:"" help:"Show how far every shop is mirrored."`
 	Shop     shopCmd     `cmd:"" help:"Look into one shop."`
+	Contact  contactCmd  `cmd:"" help:"Look at one person; merge, split, erase."`
 
 	Quarantine quarantineCmd `cmd:"" help:"Look at records that cannot be understood, and have them read again."`
 	Doctor     doctorCmd     `cmd:"" help:"Write a diagnosis of a shop that can be shared."`

@@ -13,6 +13,7 @@ import (
 	"github.com/relance/relance/connectors/push"
 	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/loop"
+	"github.com/relance/relance/internal/mirror"
 	"github.com/relance/relance/internal/web"
 	"github.com/relance/relance/mailer"
 	"github.com/relance/relance/sync/inbox"
@@ -81,6 +82,7 @@ func (w *daemon) start(ctx context.Context) *engines {
 	}
 	run("segments", w.maintainer, nil, stopGrace)
 	run("mailer", w.mailer, nil, stopGrace)
+	run("identities", mirror.NewIdentities(w.mirror, w.leases), nil, stopGrace)
 	return e
 }
 
