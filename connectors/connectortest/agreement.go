@@ -90,6 +90,9 @@ func normaliseEqualsPull(t *testing.T, h *harness) {
 		t.Error("the way of normalising has no name")
 	}
 	h.pages(t, src, func(s connectors.Stream, p connectors.Page) {
+		if s.Part && len(p.Raw) == 0 {
+			return // one facet alone is not the body of its record: keeping it would lose the whole one
+		}
 		again := map[facetOf]crm.Fact{}
 		for _, raw := range p.Raw {
 			one, err := n.Normalise(t.Context(), raw)
