@@ -64,5 +64,15 @@ func newShop(t *testing.T, config func(string, *clock) magento.Config, old bool)
 		Remove: func(s string) error { shop.Delete("orders", id(s)); return nil },
 		Delete: func(s string) error { shop.Delete("orders", id(s)); return nil },
 		Spoil:  func(s string) error { shop.Spoil("orders", id(s)); return nil },
+		Silent: func() (crm.Ref, error) {
+			shop.Subscribe(48, shop.Get("customers", 48, "extension_attributes", "is_subscribed") == "0")
+			return crm.Ref{Kind: crm.KindCustomer, ID: "48"}, nil
+		},
+		Tasks: func() []connectors.Task {
+			return []connectors.Task{{Kind: connectors.TaskUnsubscribe, Key: "48"}, {Kind: connectors.TaskUnsubscribe, Key: "999999"}}
+		},
+		Zone: "Europe/Paris", Now: clock.now,
+		SetClock: func(at time.Time) { clock.mu.Lock(); defer clock.mu.Unlock(); clock.at = at },
+		Skew:     func(d time.Duration) { clock.mu.Lock(); defer clock.mu.Unlock(); clock.skew = d },
 	}
 }

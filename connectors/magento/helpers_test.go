@@ -20,8 +20,15 @@ import (
 
 // clock is the shop's clock, moved by hand.
 type clock struct {
-	mu sync.Mutex
-	at time.Time
+	mu   sync.Mutex
+	at   time.Time
+	skew time.Duration // of the shop's
+}
+
+func (c *clock) shops() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at.Add(c.skew)
 }
 
 func (c *clock) now() time.Time {
@@ -39,7 +46,7 @@ func (c *clock) add(d time.Duration) {
 func openShop(t *testing.T, change ...func(*magshop.Options)) (*magshop.Shop, *clock) {
 	t.Helper()
 	c := &clock{at: magshop.RecordedAt()}
-	o := magshop.Options{Clock: c.now}
+	o := magshop.Options{Clock: c.shops}
 	for _, f := range change {
 		f(&o)
 	}

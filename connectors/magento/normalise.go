@@ -37,8 +37,7 @@ func (s *Source) Rules() string {
 	return "magento-" + normVersion + "-" + s.config.Mapping.Rules()
 }
 
-// Normalise gives the facts of a stored body (connectors.Normaliser). The newsletter box is left out: a stored body may be
-// older than the last look at it, and the stream that reads it applies the mapping as it is each time.
+// Normalise gives the facts of a stored body (connectors.Normaliser).
 func (s *Source) Normalise(ctx context.Context, raw connectors.RawRecord) (connectors.Page, error) {
 	page := connectors.Page{Total: -1}
 	if _, ok := s.feedOf(raw.Ref.Kind); !ok {
@@ -55,15 +54,6 @@ func (s *Source) Normalise(ctx context.Context, raw connectors.RawRecord) (conne
 		}
 	}
 	n.add(&page, raws, n.of(raw.Ref.Kind))
-	if raw.Ref.Kind == crm.KindCustomer {
-		kept := page.Facts[:0]
-		for _, f := range page.Facts {
-			if _, ok := f.Body.(*crm.OptIn); !ok {
-				kept = append(kept, f)
-			}
-		}
-		page.Facts = kept
-	}
 	return page, nil
 }
 

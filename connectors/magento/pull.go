@@ -266,7 +266,7 @@ func (s *Source) fill(ctx context.Context, f feed, raws []json.RawMessage, page 
 	switch f.Name {
 	case StreamNewsletter:
 		n.add(page, raws, n.newsletter)
-		page.Raw = nil // only a part of each record: the whole one is kept from where it was read
+		page.Raw = nil // a part of each record: the whole body is kept from where it was read
 		return nil
 	case StreamProducts:
 		if raws, err = s.withChildren(ctx, &n, raws); err != nil {
@@ -279,6 +279,7 @@ func (s *Source) fill(ctx context.Context, f feed, raws []json.RawMessage, page 
 	}
 	n.add(page, raws, n.of(f.Kind))
 	if f.Name == StreamCatalogue {
+		page.Raw = nil // without the stock, which comes from elsewhere
 		return s.stocks(ctx, raws, page)
 	}
 	return nil
