@@ -78,6 +78,9 @@ func (p *previewed) explainCustomer(ctx context.Context, o appOptions, ref crm.R
 			wanted[fmt.Sprint(i)] = e.Field
 		}
 	}
+	if (m.Consent == nil || m.Consent.Customer == "") && body[*crm.OptIn](p.bodies) != nil {
+		p.line(mappedLine{Line: "consent.customer", Expression: "(the platform's own box)", Means: p.consentMeans()})
+	}
 	found, known := p.lookUp(ctx, o, ref, wanted)
 	for i, l := range lines {
 		e, err := mapping.Parse(l.expression)
