@@ -3,7 +3,7 @@ package main
 // The demo's second shop takes what anybody on this machine sends it, so that the examples of the push API can be tried.
 const (
 	demoPushShop   = "comptoir"
-	demoPushSecret = "demo-secret-that-everybody-knows-0123456789" //nolint:gosec // of a shop that lives in a temporary folder on loopback
+	demoPushSecret = "demo-secret-that-everybody-knows-0123456789"
 )
 
 // pushing tells how to send to the demo.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/relance/relance/connectors"
 	"github.com/relance/relance/internal/crm"
@@ -55,14 +56,11 @@ func (r Record) Rejected(reason string) connectors.Rejected {
 
 // Reason is what quarantine says of a rejected record.
 func (r Record) Reason() string {
-	text := ""
+	said := make([]string, len(r.Problems))
 	for i, p := range r.Problems {
-		if i > 0 {
-			text += "; "
-		}
-		text += p.Pointer + " " + p.Message
+		said[i] = p.Pointer + " " + p.Message
 	}
-	return text
+	return strings.Join(said, "; ")
 }
 
 // Batch is a decoded body.

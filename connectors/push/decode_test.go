@@ -28,8 +28,14 @@ func TestAmountsAreMinorUnitsOfTheirCurrency(t *testing.T) {
 		amount, currency string
 		want             int64
 	}{
-		{`"64.80"`, "EUR", 6480}, {`64.8`, "EUR", 6480}, {`"993.56"`, "JPY", 994}, {`"1.2345"`, "BHD", 1234}, {`"0.125"`, "EUR", 12},
-		{`"-14.97"`, "eur", -1497}, {`19.989999999999998`, "EUR", 1999}, {`"  7 "`, "EUR", 700},
+		{`"64.80"`, "EUR", 6480},
+		{`64.8`, "EUR", 6480},
+		{`"993.56"`, "JPY", 994},
+		{`"1.2345"`, "BHD", 1234},
+		{`"0.125"`, "EUR", 12},
+		{`"-14.97"`, "eur", -1497},
+		{`19.989999999999998`, "EUR", 1999},
+		{`"  7 "`, "EUR", 700},
 	} {
 		r := record(t, fmt.Sprintf(`{"kind":"order","id":1,"sequence":1,"data":{"state":"completed","currency":%q,"total":%s,"placed_at":"2026-11-20T09:30:00+01:00"}}`, c.currency, c.amount))
 		if len(r.Problems) > 0 {

@@ -180,7 +180,7 @@ func (o *object) integer(name string, from, most int64) int64 {
 }
 
 // plain is a decimal number as people write it. Exponents are not taken: 1e999999999 would be a long calculation.
-var plain = regexp.MustCompile(`^-?[0-9]{1,18}(\.[0-9]{1,30})?$`) //nolint:gochecknoglobals // a constant
+var plain = regexp.MustCompile(`^-?[0-9]{1,18}(\.[0-9]{1,30})?$`)
 
 // number gives the text of a JSON number or of a text that is one.
 func number(v any) (string, bool) {
@@ -363,7 +363,7 @@ func (o *object) pairs(name string) map[string]string {
 	}
 	out := make(map[string]string, len(in.fields))
 	for key, v := range in.fields {
-		s := ""
+		var s string
 		switch v := v.(type) {
 		case nil:
 			continue

@@ -14,7 +14,7 @@ func pointer(at, name string) string {
 	return at + "/" + name
 }
 
-var fieldName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,40}$`) //nolint:gochecknoglobals // a constant
+var fieldName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,40}$`)
 
 func isName(s string) bool { return fieldName.MatchString(s) }
 

@@ -51,7 +51,7 @@ func TestPushRequestsAreHandedOverAsTheyAreSent(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Header.Set("X-Relance-Signature", "s")
-		a, err := http.DefaultClient.Do(r) //nolint:forbidigo // loopback
+		a, err := http.DefaultClient.Do(r)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +89,7 @@ func post(t *testing.T, url string) *http.Response {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := http.DefaultClient.Do(r) //nolint:forbidigo // loopback
+	a, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,7 +56,7 @@ func guesses(field string) []string {
 	case fieldLastName:
 		return []string{"lastname", "nom", "nomdefamille", "surname", "familyname", "lname"}
 	case fieldCompany:
-		return []string{"company", "societe", "entreprise", "organisation", "organization", "raisonsociale"}
+		return []string{"company", "societe", "entreprise", "organisation", "organization", "raisonsociale"} //nolint:misspell // both are written
 	case fieldPhone:
 		return []string{"phone", "telephone", "tel", "phonenumber", "mobile", "portable", "numerodetelephone"}
 	case fieldLocale:
@@ -156,8 +156,6 @@ func columnsOf(header []string, named map[string]string) (*columns, error) {
 	}
 	return c, nil
 }
-
-func (c *columns) has(field string) bool { _, ok := c.at[field]; return ok }
 
 // cell is a field's text in a row, "" when the list has no such column.
 func (c *columns) cell(row []string, field string) string {

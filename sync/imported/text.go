@@ -175,7 +175,7 @@ func (t *text) rows(header func(names []string) error, row func(line int, cells 
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
-		line := 0
+		var line int
 		if parse, ok := errors.AsType[*csv.ParseError](err); ok {
 			line, err = parse.StartLine+t.skip, parse.Err
 		} else if err != nil {
