@@ -28,6 +28,7 @@ const (
 	StreamCustomerIDs = "customer_ids"
 	StreamProductIDs  = "product_ids"
 	StreamRefundIDs   = "refund_ids"
+	StreamCategoryIDs = "category_ids"
 )
 
 // feed is a stream and how it is asked for.
@@ -63,6 +64,7 @@ func feeds(overrides map[string]time.Duration) []feed {
 		{Stream: stream(StreamOrderIDs, ids, 6*time.Hour, crm.KindOrder), path: "orders", sets: slices.Concat(anyStatus, trash), fields: idOnly},
 		{Stream: stream(StreamCustomerIDs, ids, 24*time.Hour, crm.KindCustomer), path: "customers", sets: allRoles, fields: idOnly},
 		{Stream: stream(StreamProductIDs, ids, 24*time.Hour, crm.KindProduct), path: "products", sets: anyStatus, fields: family},
+		{Stream: stream(StreamCategoryIDs, ids, 24*time.Hour, crm.KindCategory), path: "products/categories", sets: plain, fields: idOnly},
 		{Stream: stream(StreamRefundIDs, ids, 6*time.Hour, crm.KindRefund), path: "refunds", sets: plain, fields: idOnly},
 	}
 }

@@ -91,3 +91,57 @@ func (s *Shop) changeProduct(id int64, fields map[string]string) error {
 		return nil
 	})
 }
+
+// RenameCategory changes the name of a category, which has no date. No webhook fires.
+func (s *Shop) RenameCategory(id int64, name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.edit(s.categories, "category", id, func(o *object) error { o.set("name", name); return nil })
+}
+
+// DeleteCategory deletes a category; those below it move up.
+func (s *Shop) DeleteCategory(id int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.categories.get(id)
+	if c == nil {
+		return notFound("category", id)
+	}
+	s.categories.remove(id)
+	up := categoryParent(c)
+	for _, below := range s.categories.ids(func(r *record) bool { return categoryParent(r) == id }) {
+		if err := s.edit(s.categories, "category", below, func(o *object) error { o.set("parent", up); return nil }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func categoryParent(r *record) int64 {
+	var w struct {
+		Parent int64 `json:"parent"`
+	}
+	if json.Unmarshal(r.raw, &w) != nil {
+		return 0
+	}
+	return w.Parent
+}
+
+// Bodies are the resources of a kind as the shop's tables hold them, in the order of their ids: "orders", "customers",
+// "products", "variations", "refunds", "categories".
+func (s *Shop) Bodies(kind string) [][]byte {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	t := map[string]*table{
+		"orders": s.orders, "customers": s.customers, "products": s.products, "variations": s.variations,
+		"refunds": s.refunds, "categories": s.categories,
+	}[kind]
+	if t == nil {
+		return nil
+	}
+	out := make([][]byte, len(t.rows))
+	for i, r := range t.rows {
+		out[i] = r.raw
+	}
+	return out
+}
