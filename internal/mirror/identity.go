@@ -115,6 +115,7 @@ func (a *applying) findAccounts() error {
 func (a *applying) resolveAccounts() (moved []string) {
 	for _, r := range a.changed[customers] {
 		before, after := r.oldContact, int64(0)
+		delete(a.merging.own, r.ref.ID) // as it was stored
 		if r.wasGone {
 			before = 0
 		}

@@ -259,6 +259,10 @@ func (m *Mirror) holdShops(ctx context.Context, tx *store.Tx, audienceID int64) 
 		if err := store.Hold(ctx, tx, store.ShopLease(id)); err != nil {
 			return err
 		}
+		// A shop that only sends has no lease: its senders take turns by this row.
+		if _, err := tx.ExecContext(ctx, "UPDATE observations SET observed_at=observed_at+0 WHERE shop_id=? AND kind=?", id, sent); err != nil {
+			return fmt.Errorf("waiting for a shop's senders: %w", err)
+		}
 	}
 	return nil
 }

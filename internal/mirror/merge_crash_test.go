@@ -124,17 +124,36 @@ func (p *people) trySettle() error {
 // Facts that were resolved before a merge and are committed after it would stay with the wrong contact for good: whoever
 // merges waits for them.
 func TestAMergeWaitsForFactsOnTheirWay(t *testing.T) {
+	t.Run("read", func(t *testing.T) {
+		waitsFor(t, func(t *testing.T, p *people, tx *store.Tx, leases *store.Leases) error {
+			return leases.Fence(t.Context(), tx, store.ShopLease(p.shop.ID))
+		})
+	})
+	t.Run("sent", func(t *testing.T) {
+		waitsFor(t, func(t *testing.T, p *people, tx *store.Tx, _ *store.Leases) error {
+			_, err := p.m.ObserveNow(t.Context(), tx, p.shop.ID, p.at)
+			return err
+		})
+	})
+}
+
+func waitsFor(t *testing.T, hold func(t *testing.T, p *people, tx *store.Tx, leases *store.Leases) error) {
 	eachPeople(t, func(t *testing.T, p *people) {
 		p.read(order(1, "", "a@x.fr", 1), order(2, "", "b@x.fr", 1))
 		a, b := p.id("a@x.fr"), p.id("b@x.fr")
 		leases := store.NewLeases(p.m.DB(), "engine", time.Hour)
-		if _, err := leases.Acquire(t.Context(), store.ShopLease(p.shop.ID)); err != nil {
+		if strings.Contains(t.Name(), "/read/") {
+			if _, err := leases.Acquire(t.Context(), store.ShopLease(p.shop.ID)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := p.m.DB().Write(t.Context(), "test.sent", func(tx *store.Tx) error { _, err := p.m.ObserveNow(t.Context(), tx, p.shop.ID, p.at); return err }); err != nil {
 			t.Fatal(err)
 		}
 		merged := make(chan error, 1)
 		at := p.tick()
 		if err := p.m.DB().Write(t.Context(), "test.page", func(tx *store.Tx) error {
-			if err := leases.Fence(t.Context(), tx, store.ShopLease(p.shop.ID)); err != nil {
+			if err := hold(t, p, tx, leases); err != nil {
 				return err
 			}
 			_, err := p.m.Apply(t.Context(), tx, mirror.Batch{ShopID: p.shop.ID, ObservedAt: at, Cause: crm.CauseChange, Facts: []crm.Fact{order(3, "", "a@x.fr", 1)}})
@@ -159,6 +178,25 @@ func TestAMergeWaitsForFactsOnTheirWay(t *testing.T) {
 		}
 		if n := p.number("SELECT COUNT(*) FROM orders WHERE contact_id=?", b); n != 3 {
 			t.Errorf("%d of 3 orders are at the merged contact", n)
+		}
+	})
+}
+
+// Whoever has lost the lane moves nothing, even if it does not know yet.
+func TestAMergeIsCarriedOutByTheOwnerOfItsLaneAlone(t *testing.T) {
+	eachPeople(t, func(t *testing.T, p *people) {
+		p.read(order(1, "", "a@x.fr", 1), order(2, "", "b@x.fr", 1))
+		p.merge("a@x.fr", "b@x.fr")
+		heir := p.successor(t)
+		if _, worked, err := p.work.Step(t.Context(), p.at.Time()); worked || err != nil {
+			t.Errorf("worked %t, %v", worked, err)
+		}
+		if n := p.number("SELECT COUNT(*) FROM contact_merges WHERE state='merging'"); n != 1 {
+			t.Error("the former owner carried it out")
+		}
+		heir.settle()
+		if n := len(p.profile("b@x.fr").Orders); n != 2 {
+			t.Errorf("%d orders", n)
 		}
 	})
 }

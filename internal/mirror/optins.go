@@ -53,12 +53,12 @@ func (a *applying) resolveOptIns() error {
 
 func (a *applying) speaksFor(r *record, byOrder map[string]int64) int64 {
 	switch {
+	case r.erased > 0:
+		return 0
 	case r.gone, r.oldContact != 0 && r.vals[0] == r.extra[0]:
 		return r.oldContact // an e-mail change moves the account, not the consent
 	case r.ref.Kind == crm.KindCustomer:
 		return a.ownContact(r.ref.ID)
-	case r.erased > 0:
-		return 0
 	case r.email != "" && r.vals[0] == "yes":
 		return a.contactFor(r.email)
 	case r.email != "": // what grants nothing makes nobody known
