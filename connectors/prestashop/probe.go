@@ -1,0 +1,207 @@
+package prestashop
+
+import (
+	"bytes"
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/relance/relance/connectors"
+	"github.com/relance/relance/internal/fault"
+)
+
+const maxSkew = 5 * time.Minute
+
+// prober collects findings.
+type prober struct {
+	*Source
+	connectors.ProbeResult
+}
+
+func (p *prober) found(what, text string) {
+	p.Findings = append(p.Findings, connectors.Finding{What: what, OK: true, Text: text})
+}
+
+func (p *prober) wrong(what, text, mend string) {
+	p.Findings = append(p.Findings, connectors.Finding{What: what, Text: text, Mend: mend})
+}
+
+func (p *prober) failed(what string, err error) {
+	mend := fault.HintOf(err)
+	if mend == "" {
+		mend = "Try again in a moment; if it stays, look at the shop's own error log."
+	}
+	text := err.Error()
+	if f, ok := errors.AsType[*fault.Error](err); ok && f.Err != nil {
+		text = "The check failed: " + f.Err.Error() + "."
+	}
+	p.wrong(what, text, mend)
+}
+
+// Probe checks address, key, each right, version, time zone, currency and clock (connectors.Source). Its error repeats
+// the finding that ended it.
+func (s *Source) Probe(ctx context.Context) (connectors.ProbeResult, error) {
+	p := &prober{Source: s}
+	may, err := p.root(ctx)
+	if err != nil {
+		return p.ProbeResult, err
+	}
+	p.rights(may)
+	p.ways()
+	if err := p.meanings(ctx); err != nil {
+		p.failed("time zone", err)
+	}
+	p.compareClocks()
+	return p.ProbeResult, nil
+}
+
+// methods are what a key may do with a resource.
+type methods struct{ get, patch bool }
+
+// root asks what the key may read. It is XML: the same question in JSON is a fatal error of PrestaShop.
+func (p *prober) root(ctx context.Context) (map[string]methods, error) {
+	const op = "list the key's rights"
+	a, err := p.client.get(ctx, op, "", nil)
+	if err != nil {
+		what := "key"
+		if r := asRefused(err); r == nil || r.away && !r.bare {
+			what = "address"
+		}
+		p.failed(what, err)
+		return nil, err
+	}
+	p.ShopTime = shopTime(a)
+	name, may, err := readRights(a.Body)
+	if err != nil {
+		err := &fault.Error{Class: fault.Operator, Op: "prestashop: " + op, Err: err, Hint: hintNone}
+		p.failed("address", err)
+		return nil, err
+	}
+	p.Name, p.Version = name, p.client.shopVersion()
+	p.found("address", fmt.Sprintf("The shop %q answers.", name))
+	p.found("key", fmt.Sprintf("The key may read %d kinds of records.", len(may)))
+	if p.Version == "" {
+		p.found("version", "The shop does not tell its version.")
+	} else {
+		p.found("version", "PrestaShop "+p.Version+".")
+	}
+	return may, nil
+}
+
+// readRights reads the index of the webservice, also behind what modules print before it.
+func readRights(body []byte) (name string, may map[string]methods, err error) {
+	if i := bytes.Index(body, []byte("<?xml")); i > 0 {
+		body = body[i:]
+	}
+	may = map[string]methods{}
+	dec := xml.NewDecoder(bytes.NewReader(body))
+	dec.Strict = false
+	for depth := 0; ; {
+		t, err := dec.Token()
+		if err != nil {
+			if name == "" && len(may) == 0 {
+				return "", nil, errors.New("the answer is not the index of a webservice")
+			}
+			return name, may, nil
+		}
+		switch e := t.(type) {
+		case xml.StartElement:
+			if depth++; depth == 2 && e.Name.Local == "api" {
+				name = attribute(e, "shopName")
+			} else if m := (methods{attribute(e, "get") == "true", attribute(e, "patch") == "true"}); depth == 3 && (m.get || m.patch) {
+				may[e.Name.Local] = m
+			}
+		case xml.EndElement:
+			depth--
+		}
+	}
+}
+
+func attribute(e xml.StartElement, name string) string {
+	for _, a := range e.Attr {
+		if a.Name.Local == name {
+			return a.Value
+		}
+	}
+	return ""
+}
+
+// rights reports each resource that the key may not read, and what is not known without it.
+func (p *prober) rights(may map[string]methods) {
+	var missing, optional []string
+	for _, r := range []struct{ path, lost string }{
+		{"customers", "customers and their consent"}, {"addresses", "places and phone numbers"}, {"orders", "orders"},
+		{"order_states", "what the state of an order means"}, {"order_histories", "when orders were paid, completed or cancelled"},
+		{"order_slip", "refunds"}, {"carts", "carts"}, {"products", "products"}, {"combinations", "variations of products"},
+		{"stock_availables", "stock"}, {"categories", "categories"}, {"currencies", "currencies"}, {"languages", "languages"},
+	} {
+		if !may[r.path].get {
+			missing = append(missing, r.path)
+			p.wrong("right: "+r.path, "The key may not read "+r.path+": "+r.lost+" stay unknown.",
+				"Tick View (GET) for "+r.path+" under Advanced Parameters → Webservice.")
+		}
+	}
+	if !may["configurations"].get && p.zone == "" {
+		missing = append(missing, "configurations")
+		p.wrong("right: configurations", "The key may not read configurations: the shop's time zone stays unknown.",
+			"Tick View (GET) for configurations, or write the shop's zone into its file (zone: Europe/Paris).")
+	}
+	for _, r := range []string{"configurations", "countries", "states", "groups", "manufacturers", "product_option_values", "order_cart_rules", "cart_rules"} {
+		if !may[r].get && (r != "configurations" || p.zone != "") {
+			optional = append(optional, r)
+		}
+	}
+	if len(missing) == 0 {
+		p.found("rights", "The key may read everything that is needed.")
+	}
+	if len(optional) > 0 {
+		p.found("more rights", "With the right to view "+strings.Join(optional, ", ")+" more would be known: names of countries, groups, brands, options and vouchers, or the shop's settings.")
+	}
+	if may["customers"].patch {
+		p.found("unsubscribe", "The key may write an unsubscription back into the shop.")
+	} else {
+		p.found("unsubscribe", "The key may not change customers: unsubscriptions are kept here, and not written back into the shop. The right is Partial edit (PATCH) for customers, from PrestaShop 8 on.")
+	}
+}
+
+// ways says by which detour the webservice is reached.
+func (p *prober) ways() {
+	dispatcher, inQuery := p.client.way()
+	if dispatcher {
+		p.found("rewriting", "The server does not rewrite /api/, so /webservice/dispatcher.php is asked.")
+	}
+	if inQuery {
+		p.found("header", "The server drops the Authorization header, so the key travels in the address, where the server's access log keeps it. Better let the header through in .htaccess.")
+	}
+}
+
+// meanings reads what every record is understood by.
+func (p *prober) meanings(ctx context.Context) error {
+	d, err := p.readWords(ctx)
+	if err != nil {
+		return err
+	}
+	p.Zone, p.Currency = d.zoneName, d.base.iso
+	if d.shopName != "" {
+		p.Name = d.shopName
+	}
+	p.found("time zone", "The shop lives in "+d.zoneName+".")
+	p.found("currency", "Prices are in "+d.base.iso+".")
+	return nil
+}
+
+func (p *prober) compareClocks() {
+	if p.ShopTime.IsZero() {
+		p.wrong("clock", "The shop's answers carry no Date.", "Let the proxy before the shop pass the Date header on.")
+		return
+	}
+	skew := p.ShopTime.Sub(p.clock().UTC()).Truncate(time.Second)
+	if skew > maxSkew || skew < -maxSkew {
+		p.wrong("clock", fmt.Sprintf("The shop's clock is %s off this machine's.", skew), "Set both clocks by NTP.")
+		return
+	}
+	p.found("clock", "The clocks agree.")
+}
