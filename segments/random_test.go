@@ -52,6 +52,7 @@ func (h *history) anOrder(t *rapid.T) {
 	h.order(t, id, order{
 		id: fmt.Sprintf("%d-%d", id, rapid.IntRange(1, 3).Draw(t, "order")), at: h.instant(t),
 		total: int64(rapid.IntRange(1, 4).Draw(t, "total")) * 100, sale: rapid.IntRange(0, 3).Draw(t, "sale") > 0, cause: cause,
+		purchase: rapid.SampledFrom([]string{"", "", fmt.Sprintf("%d-1", id), "split"}).Draw(t, "purchase"),
 	})
 }
 

@@ -139,6 +139,16 @@ func TestVerifyFindsWhatSomebodyBroke(t *testing.T) {
 		if d := cmp.Diff(want, got); d != "" || len(r.Differences) != 4 {
 			t.Fatal(d, r.Differences)
 		}
+		// While a change of the catalogue is on its way to contacts, nobody claims that they are up to date.
+		w.write(t, func(tx *store.Tx) error {
+			_, err := tx.ExecContext(t.Context(), "INSERT INTO fanouts(shop_id, kind, id) VALUES (1,'product','7')")
+			return err
+		})
+		during, err := segments.Verify(t.Context(), w.mirror, w.now.Time())
+		w.must(t, err)
+		if listed := len(during.Differences); listed != 0 || during.Unsettled != r.Unsettled+4 {
+			t.Errorf("%d differences, %d unsettled", listed, during.Unsettled)
+		}
 	})
 }
 

@@ -22,7 +22,7 @@ type Difference struct {
 type Report struct {
 	At          crm.Instant  `json:"at_ms"`
 	Contacts    int64        `json:"contacts"`    // counted anew
-	Unsettled   int64        `json:"unsettled"`   // left out: their facts or their instant wait for the maintainer
+	Unsettled   int64        `json:"unsettled"`   // left out: their facts or their instant wait for the maintainer, or they differ while a change of the catalogue is on its way
 	Memberships int64        `json:"memberships"` // found stored
 	Differences []Difference `json:"differences"`
 }
@@ -64,6 +64,16 @@ func (r *Report) page(ctx context.Context, m *mirror.Mirror, s *setup, ids []int
 		}
 		r.Memberships += c.memberships
 		r.Unsettled += c.unsettled
+		if try == tries && len(c.again) > 0 {
+			pending, err := m.FanOutPending(ctx, m.DB().Read())
+			if err != nil {
+				return err
+			}
+			if pending { // not marked yet: nobody claims that they are up to date
+				r.Unsettled += int64(len(c.again))
+				return nil
+			}
+		}
 		if try == tries {
 			r.Differences = append(r.Differences, c.found[:min(len(c.found), max(maxDifferences-len(r.Differences), 0))]...)
 			return nil

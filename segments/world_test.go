@@ -152,12 +152,13 @@ func (w *world) contact(t tb, registered crm.Instant) int64 {
 }
 
 type order struct {
-	id     string
-	at     crm.Instant
-	total  int64
-	sale   bool
-	source crm.Instant // when the shop changed it; 0 = at
-	cause  crm.Cause   // "" = change
+	id       string
+	purchase string // "" = an order alone
+	at       crm.Instant
+	total    int64
+	sale     bool
+	source   crm.Instant // when the shop changed it; 0 = at
+	cause    crm.Cause   // "" = change
 }
 
 func (w *world) order(t tb, contact int64, o order) {
@@ -171,8 +172,8 @@ func (w *world) putOrder(tx *store.Tx, contact int64, o order) error {
 		o.id = fmt.Sprintf("o%d", w.serial)
 	}
 	if err := tx.Upsert(w.ctx, "orders", []string{"shop_id", "id"},
-		[]string{"shop_id", "id", "contact_id", "state", "counts_as_sale", "currency", "total", "placed_at", "coupons", "attribution"},
-		[][]any{{1, o.id, contact, "completed", o.sale, "EUR", o.total, o.at, "", ""}}); err != nil {
+		[]string{"shop_id", "id", "contact_id", "state", "counts_as_sale", "currency", "total", "placed_at", "coupons", "attribution", "purchase"},
+		[][]any{{1, o.id, contact, "completed", o.sale, "EUR", o.total, o.at, "", "", o.purchase}}); err != nil {
 		return err
 	}
 	if err := tx.Upsert(w.ctx, "order_lines", []string{"shop_id", "order_id", "line_id"},

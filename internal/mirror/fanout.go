@@ -72,6 +72,15 @@ func (m *Mirror) FanOutStep(ctx context.Context, now crm.Instant) (worked bool, 
 	return true, m.db.WriteBackground(ctx, "mirror.fanout", func(tx *store.Tx) error { return s.write(ctx, tx, now) })
 }
 
+// FanOutPending tells whether contacts are still to be marked by FanOutStep: until then, what segments know of some may be
+// from before a change of the catalogue.
+func (m *Mirror) FanOutPending(ctx context.Context, q store.Queryer) (pending bool, err error) {
+	if err := q.GetContext(ctx, &pending, "SELECT EXISTS(SELECT 1 FROM fanouts)"); err != nil {
+		return false, fmt.Errorf("asking for redefinitions: %w", err)
+	}
+	return pending, nil
+}
+
 // fanning is one step.
 type fanning struct {
 	q      store.Queryer

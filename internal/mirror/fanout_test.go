@@ -122,3 +122,24 @@ func TestAZoneThatChangesConcernsThoseAtHome(t *testing.T) {
 		}
 	})
 }
+
+// A product that moves while a step is marking its buyers is not taken for done with.
+func TestAMoveMadeDuringAStepIsNotLost(t *testing.T) { // SQLite has one writer
+	db := servers.Open(t, store.MySQL, store.Options{})
+	b := newBench(t, db)
+	b.read(product("7", "2"), order(1, "", "a@example.com", 1), order(2, "", "b@example.com", 1))
+	b.read(product("7", "1"))
+	b.dirty()
+	b.at += 1000
+	whileOpen(t, db, func(tx *store.Tx) error {
+		_, err := b.m.Apply(t.Context(), tx, mirror.Batch{ShopID: b.shop.ID, ObservedAt: b.at, Cause: crm.CauseChange, Facts: []crm.Fact{product("7", "3")}})
+		return err
+	}, func() error {
+		_, err := b.m.FanOutStep(t.Context(), b.at)
+		return err
+	})
+	b.dirty()
+	if b.fanOut() == 0 || len(b.dirty()) != 2 {
+		t.Error("the buyers are marked for the first move only")
+	}
+}

@@ -45,8 +45,8 @@ func (o *owed) forget() {
 }
 
 // CaughtUp tells whether every stream that was due when the engine took its first Step (or the first one after counts
-// that differed) has completed a run, by whichever process, everything stored has been read by the mapping in force, and
-// no re-read is queued (parked ones do not count).
+// that differed) has completed a run, by whichever process, everything stored has been read by the mapping in force,
+// no re-read is queued (parked ones do not count), and no change of the catalogue is still on its way to contacts.
 func (e *Engine) CaughtUp(ctx context.Context) (bool, error) {
 	e.owed.mu.Lock()
 	defer e.owed.mu.Unlock()
@@ -73,5 +73,9 @@ func (e *Engine) CaughtUp(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("asking whether %s is caught up: %w", e.o.Shop.Name, err)
 	}
-	return len(hints) == 0, nil
+	if len(hints) > 0 {
+		return false, nil
+	}
+	pending, err := e.o.Mirror.FanOutPending(ctx, e.o.Mirror.DB().Read())
+	return !pending, err
 }
