@@ -30,16 +30,24 @@ func (s *Source) Pull(ctx context.Context, stream string, after connectors.Curso
 	r := c.Run
 	size = min(max(size, 1), cmp.Or(f.most, maxPage))
 	windowed := f.Mode == connectors.ModeDelta && c.Since != ""
-	var p step
+	page, p := connectors.Page{}, step{}
 	for range 3 { // a second that is used up brings nothing: the page after it is read at once
-		if p, err = s.step(ctx, f, r, windowed, size); err != nil {
+		if p, err = s.step(ctx, f, r, windowed, size); size == 1 && refusal(err).crashed() {
+			bad, err := s.isolate(ctx, f, r, windowed, err)
+			if err != nil {
+				return connectors.Page{}, err
+			}
+			page.Rejected, p = append(page.Rejected, bad), step{}
+			break
+		}
+		if err != nil {
 			return connectors.Page{}, err
 		}
 		if len(p.fresh) > 0 || p.end {
 			break
 		}
 	}
-	page := connectors.Page{Total: r.Total, ShopTime: p.date, More: !p.end}
+	page.Total, page.ShopTime, page.More = r.Total, p.date, !p.end
 	if err := s.fill(ctx, f, p.fresh, &page); err != nil {
 		return connectors.Page{}, err
 	}
