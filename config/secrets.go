@@ -42,5 +42,6 @@ func secretsIn(v reflect.Value, key string, out *[]string) {
 		if s := v.String(); s != "" && isSecret(key) && !isAddress(key) {
 			*out = append(*out, s)
 		}
+	default: // numbers and flags are no secrets
 	}
 }

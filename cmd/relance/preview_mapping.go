@@ -40,6 +40,7 @@ func (p *previewed) explainMapping(ctx context.Context, o appOptions, ref crm.Re
 			value := cmp.Or(product.Brand, "no brand")
 			p.line(mappedLine{Line: "brand", Expression: m.Brand, Value: &product.Brand, Means: value})
 		}
+	default: // nothing of the others is mapped
 	}
 }
 

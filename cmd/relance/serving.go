@@ -123,6 +123,11 @@ func (s *serving) swap(ctx context.Context, next *daemon) error {
 		s.running = s.current.start(ctx)
 		return err
 	}
+	for _, shop := range s.current.shops {
+		if _, kept := next.cfg.Shops[shop.Name]; !kept {
+			s.current.meters.engine.Forget(shop.Name)
+		}
+	}
 	s.current = next
 	s.lead(next)
 	s.running = next.start(ctx)
