@@ -155,7 +155,7 @@ func (d *deps) wish(record func(*mirror.Mirror) (wished, string, error), asJSON 
 	}
 	fmt.Fprintln(d.out, text)
 	if !w.Done {
-		fmt.Fprintln(d.out, "A running relance is moving the rows.")
+		fmt.Fprintln(d.out, "It is in force; the relance that is running moves the rows.")
 	}
 	return nil
 }
@@ -164,7 +164,7 @@ func (d *deps) wish(record func(*mirror.Mirror) (wished, string, error), asJSON 
 func (d *deps) carryOut(cfg *config.Config, db *store.DB) (done bool, err error) {
 	unlock, err := lockDatabase(db.Path())
 	if err != nil {
-		return false, nil //nolint:nilerr // a relance at work on the file carries it out
+		return false, nil // a relance at work on the file carries it out
 	}
 	defer unlock()
 	log, err := d.quietLog()

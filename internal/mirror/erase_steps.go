@@ -125,7 +125,7 @@ func eraseBeside(ctx context.Context, tx *store.Tx, shop int64, kind crm.Kind, i
 	if err := execIn(ctx, tx, "UPDATE optins SET "+blank("optins")+", contact_id=0, hash=NULL WHERE shop_id=? AND kind=? AND id IN (%)", of, ids); err != nil {
 		return err
 	}
-	switch kind {
+	switch kind { //nolint:exhaustive // the others have nothing beside
 	case crm.KindCustomer:
 		return execIn(ctx, tx, "UPDATE addresses SET "+blank("addresses")+", hash=NULL WHERE shop_id=? AND kind=? AND id IN (%)", of, ids)
 	case crm.KindOrder:
