@@ -168,8 +168,8 @@ func (c *client) search(ctx context.Context, op, path string, q criteria) (listi
 // is an error: an answer that only looks empty would end a run, and what is missing from a run of ids counts as gone.
 func (c *client) listing(op string, a rest.Answer) (listing, error) {
 	var w struct {
-		Items *lenient.List[json.RawMessage] `json:"items"`
-		Total *lenient.Count                 `json:"total_count"`
+		Items *[]json.RawMessage `json:"items"`
+		Total *lenient.Count     `json:"total_count"`
 	}
 	if err := c.Decode(op, a, &w); err != nil {
 		return listing{}, err

@@ -26,6 +26,7 @@ type dictionary struct {
 	customers kept[map[string]map[string]string]
 	brands    kept[map[string]map[string]string]
 	families  kept[families]
+	moved     []string // variations that changed family and were not shown since
 	goods     kept[map[string]good]
 }
 

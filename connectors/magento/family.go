@@ -44,10 +44,30 @@ func (s *Source) children(ctx context.Context) (families, error) {
 				last = max(last, headOf(raw, "id").id)
 			}
 			if len(l.items) < size || last == before {
+				s.moved(out)
 				return out, nil
 			}
 		}
 	})
+}
+
+// moved notes which variations changed family since the dictionary was last read: the next page of products shows them.
+func (s *Source) moved(now families) {
+	s.dict.mu.Lock()
+	defer s.dict.mu.Unlock()
+	if !s.dict.families.known {
+		return
+	}
+	for id, p := range s.dict.families.value.of {
+		if now.of[id] != p {
+			s.dict.moved = append(s.dict.moved, id)
+		}
+	}
+	for id := range now.of {
+		if _, known := s.dict.families.value.of[id]; !known {
+			s.dict.moved = append(s.dict.moved, id)
+		}
+	}
 }
 
 // add notes a configurable product and says which variations are now of another family, or of a changed one.
@@ -93,6 +113,8 @@ func (s *Source) withChildren(ctx context.Context, n *normaliser, raws []json.Ra
 	n.families = next
 	s.dict.mu.Lock()
 	s.dict.families.value = next
+	missing = append(missing, s.dict.moved...)
+	s.dict.moved = nil
 	s.dict.mu.Unlock()
 	slices.SortFunc(missing, byNumber)
 	missing = slices.Compact(missing)
