@@ -87,7 +87,7 @@ func Minor(currency string, as ...Amount) (int64, error) {
 		if a == "" {
 			continue
 		}
-		d, err := decimal.NewFromString(string(a))
+		d, err := number(string(a))
 		if err != nil {
 			return 0, errors.New("an amount is not a number")
 		}
@@ -98,6 +98,19 @@ func Minor(currency string, as ...Amount) (int64, error) {
 		return 0, errors.New("an amount is out of range")
 	}
 	return n, nil
+}
+
+// number reads a decimal whose size no shop means: 1e999999999 would take gigabytes to write out.
+func number(s string) (decimal.Decimal, error) {
+	const digits = 60
+	if len(s) > digits {
+		return decimal.Decimal{}, errors.New("too long")
+	}
+	d, err := decimal.NewFromString(s)
+	if err == nil && (d.Exponent() > digits || d.Exponent() < -digits) {
+		err = errors.New("out of range")
+	}
+	return d, err
 }
 
 // Flag is a boolean however written.
@@ -124,11 +137,14 @@ func (c *Count) UnmarshalJSON(b []byte) error {
 		*c = 0
 		return nil
 	}
-	d, err := decimal.NewFromString(s)
+	d, err := number(s)
 	if err != nil {
 		return errors.New("a quantity is not a number")
 	}
-	*c = Count(d.RoundBank(0).IntPart())
+	if d = d.RoundBank(0); !d.BigInt().IsInt64() {
+		return errors.New("a quantity is out of range")
+	}
+	*c = Count(d.IntPart())
 	return nil
 }
 

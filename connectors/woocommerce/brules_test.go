@@ -308,3 +308,76 @@ func TestB30_Currencies(t *testing.T) {
 		}
 	}
 }
+
+// B20: a list that shows a record twice, on one page or on two, gives it once, and the same each time.
+func TestB20_ARepeatedOrderIsOneRecord(t *testing.T) {
+	const order = `{"id":7,"status":"completed","currency":"EUR","total":"10.00","billing":{"email":"a@example.com"}}`
+	src, err := woocommerce.New(config("https://boutique.example.com", &clock{at: wooshop.RecordedAt()}), pages(func(_ string, perPage, page int) []string {
+		return part([]string{order, order, strings.Replace(order, "7", "8", 1), order, strings.Replace(order, "7", "9", 1)}, perPage, page)
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []int{2, 3, 100} {
+		seen := map[string]int{}
+		for _, f := range crawl(t, src, woocommerce.StreamOrders, nil, size).Facts {
+			if _, ok := f.Body.(*crm.Order); ok {
+				seen[f.Ref.ID]++
+			}
+		}
+		if seen["7"] != 1 || seen["8"] != 1 || seen["9"] != 1 {
+			t.Errorf("size %d: %v", size, seen)
+		}
+	}
+}
+
+// B29: a backfill that fails on any page goes on from that page, with the same cursor and another process; what was
+// read before is not read again.
+func TestB29_ABackfillResumesWhereItFailed(t *testing.T) {
+	shop, clock := openShop(t)
+	seen, pages := map[string]bool{}, 0
+	var at connectors.Cursor
+	for more := true; more; pages++ {
+		src := connect(t, shop, clock) // a process that knows nothing but the cursor
+		shop.SetFault(func(*http.Request) *wooshop.Fault { return wooshop.Throttled(time.Second) })
+		if _, err := src.Pull(t.Context(), woocommerce.StreamOrders, at, 50); fault.ClassOf(err) != fault.Throttled {
+			t.Fatal(err)
+		}
+		shop.SetFault(nil)
+		p, err := src.Pull(t.Context(), woocommerce.StreamOrders, at, 50)
+		if err != nil || pages > 20 {
+			t.Fatal(pages, err)
+		}
+		for _, raw := range p.Raw {
+			if seen[raw.Ref.ID] {
+				t.Errorf("order %s is read twice", raw.Ref.ID)
+			}
+			seen[raw.Ref.ID] = true
+		}
+		at, more = p.Next, p.More
+	}
+	if len(seen) != 599 {
+		t.Errorf("%d orders", len(seen))
+	}
+}
+
+// B28: variations are products that no feed of changes shows: their product's date stays where it is. The next crawl,
+// and a hint, see them all the same.
+func TestB28_AVariationThatMovesNoDateIsSeen(t *testing.T) {
+	shop, clock := openShop(t)
+	src := connect(t, shop, clock)
+	ends := map[string]connectors.Cursor{}
+	for _, stream := range []string{woocommerce.StreamProducts, woocommerce.StreamVariations} {
+		ends[stream] = crawl(t, src, stream, nil, 100).Next
+	}
+	clock.add(24 * time.Hour)
+	if err := shop.UpdateVariation(30, map[string]string{"price": "1.23"}); err != nil {
+		t.Fatal(err)
+	}
+	if p := crawl(t, src, woocommerce.StreamProducts, ends[woocommerce.StreamProducts], 100); len(p.Raw) != 0 {
+		t.Errorf("%d products changed", len(p.Raw))
+	}
+	if v := productsOf(t, crawl(t, src, woocommerce.StreamVariations, ends[woocommerce.StreamVariations], 100))["30"]; v == nil || v.Price != 123 {
+		t.Errorf("%+v", v)
+	}
+}

@@ -168,12 +168,13 @@ func (s *Source) total(ctx context.Context, f feed, sets []url.Values) (int, err
 // take keeps what is new and moves the position.
 func take(r *run, a answer, all []json.RawMessage, at, perPage int) rows {
 	out := rows{answer: a, date: a.date()}
-	last := r.Last
+	last, seen := r.Last, map[int64]bool{}
 	for _, raw := range all {
 		id := idOf(raw)
-		if id == 0 || id > r.Last {
+		if id == 0 || id > r.Last && !seen[id] {
 			out.fresh = append(out.fresh, raw)
 		}
+		seen[id] = true
 		last = max(last, id)
 	}
 	// A page can be short in the middle: WooCommerce leaves out what it cannot load.

@@ -1,6 +1,7 @@
 package crm
 
 import (
+	"errors"
 	"fmt"
 	"math/big"
 	"strings"
@@ -38,6 +39,9 @@ func ParseMinor(raw, code string) (int64, error) {
 	d, err := decimal.NewFromString(raw)
 	if err != nil {
 		return 0, fmt.Errorf("amount %q is not a number", raw)
+	}
+	if d.Exponent() > 60 || d.Exponent() < -60 || len(raw) > 100 { // 1e999999999 would take gigabytes to round
+		return 0, errors.New("amount is out of range")
 	}
 	m := d.Shift(Exponent(code)).RoundBank(0)
 	if !m.BigInt().IsInt64() {
