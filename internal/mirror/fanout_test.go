@@ -1,6 +1,7 @@
 package mirror_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -141,5 +142,41 @@ func TestAMoveMadeDuringAStepIsNotLost(t *testing.T) { // SQLite has one writer
 	b.dirty()
 	if b.fanOut() == 0 || len(b.dirty()) != 2 {
 		t.Error("the buyers are marked for the first move only")
+	}
+}
+
+// Whoever dies before or after the commit of a step leaves the rest to the next one: nobody is left out.
+func TestAStepThatDiesIsTakenUpByTheNext(t *testing.T) {
+	for _, engine := range []store.Dialect{store.SQLite, store.MySQL} {
+		for _, when := range []string{"before", "after"} {
+			t.Run(string(engine)+" "+when, func(t *testing.T) {
+				died, crash := 0, errors.New("crash")
+				db := servers.Open(t, engine, store.Options{Fault: func(name, at string) error {
+					if name != "mirror.fanout" || at != when || died > 3 {
+						return nil
+					}
+					died++
+					return crash
+				}})
+				b := newBench(t, db)
+				var facts []crm.Fact
+				for i := range 1100 {
+					facts = append(facts, order(i, "", fmt.Sprintf("p%d@example.com", i), 1))
+				}
+				b.read(category("1", "", "femme"), category("2", "1", "robes"), product("7", "2"))
+				b.read(facts...)
+				b.read(category("1", "", "dames"))
+				b.dirty()
+				for worked := true; worked; {
+					var err error
+					if worked, err = b.m.FanOutStep(t.Context(), b.at); err != nil && !errors.Is(err, crash) {
+						t.Fatal(err)
+					}
+				}
+				if n := len(b.dirty()); n != 1100 || died != 4 {
+					t.Errorf("%d marked after %d deaths", n, died)
+				}
+			})
+		}
 	}
 }
