@@ -12,6 +12,7 @@ import (
 	"strconv"
 
 	"github.com/relance/relance/internal/crm"
+	"github.com/relance/relance/internal/fault"
 	"github.com/relance/relance/internal/mirror"
 	"github.com/relance/relance/internal/store"
 )
@@ -53,6 +54,9 @@ func (l *List) Apply(ctx context.Context, m *mirror.Mirror, shop mirror.Shop, pr
 		return Applied{}, ErrMistakes
 	}
 	a := &applying{ctx: ctx, m: m, shop: shop, l: l, at: crm.At(l.o.Now), total: l.Rows, progress: progress}
+	if err := m.SetShopFault(ctx, shop.ID, underWay(l.o.File), a.at); err != nil {
+		return a.done, err
+	}
 	if err := a.begin(); err != nil {
 		return a.done, fmt.Errorf("beginning the import: %w", err)
 	}
@@ -63,7 +67,27 @@ func (l *List) Apply(ctx context.Context, m *mirror.Mirror, shop mirror.Shop, pr
 	if err != nil {
 		return a.done, fmt.Errorf("importing after row %d: %w", a.rows, err)
 	}
-	return a.done, nil
+	return a.done, a.end()
+}
+
+// underWay is what people see of the shop meanwhile, and for as long as a list stays cut off.
+func underWay(file string) error {
+	return &fault.Error{
+		Class: fault.Operator, Op: "importing " + file, Err: errors.New("it is under way, or was cut off"),
+		Hint: "If nobody is importing it now, run the same relance import again: it goes on where it was",
+	}
+}
+
+// end takes the word back unless another list is unfinished.
+func (a *applying) end() error {
+	var files []string
+	if err := a.m.DB().Read().SelectContext(a.ctx, &files, "SELECT file FROM imports WHERE shop_id=? AND finished_at=0 ORDER BY started_at", a.shop.ID); err != nil {
+		return fmt.Errorf("looking for unfinished imports: %w", err)
+	}
+	if len(files) > 0 {
+		return a.m.SetShopFault(a.ctx, a.shop.ID, underWay(files[0]), a.at)
+	}
+	return a.m.SetShopFault(a.ctx, a.shop.ID, nil, a.at)
 }
 
 // applying is one import under way.

@@ -238,6 +238,9 @@ func TestAnImportThatIsCutOffGoesOn(t *testing.T) {
 				if n := d.count("SELECT COUNT(*) FROM imports WHERE finished_at=0 AND row_count=1300"); n != 1 {
 					t.Errorf("%s: it is not shown as unfinished", c.when)
 				}
+				if n := d.count("SELECT COUNT(*) FROM shops WHERE fault LIKE 'importing contacts.csv: it is under way, or was cut off%'"); n != 1 {
+					t.Errorf("%s: people are not told", c.when)
+				}
 				cut = ""
 				a := d.put(text)
 				if a.Resumed != c.resumed || a.New != 1300-c.resumed {
@@ -246,7 +249,7 @@ func TestAnImportThatIsCutOffGoesOn(t *testing.T) {
 			}
 			for query, want := range map[string]int{
 				"SELECT COUNT(*) FROM contacts WHERE live=1": 2600, "SELECT COUNT(*) FROM consent_state WHERE state='granted'": 2600, "SELECT COUNT(*) FROM consents": 2600,
-				"SELECT COUNT(*) FROM imports WHERE finished_at>0 AND rows_done=1300": 2,
+				"SELECT COUNT(*) FROM imports WHERE finished_at>0 AND rows_done=1300": 2, "SELECT COUNT(*) FROM shops WHERE fault<>''": 0,
 			} {
 				if got := d.count(query); got != want {
 					t.Errorf("%s: %d, want %d", query, got, want)
