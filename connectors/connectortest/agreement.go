@@ -1,6 +1,7 @@
 package connectortest
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -20,7 +21,7 @@ func (h *harness) pages(t *testing.T, src connectors.Source, each func(s connect
 			continue
 		}
 		var at connectors.Cursor
-		for n := 0; n < 3; n++ {
+		for range 3 {
 			p, err := h.pull(t, src, s.Name, at, 25)
 			if err != nil {
 				t.Fatalf("pull %s: %v", s.Name, err)
@@ -99,9 +100,7 @@ func normaliseEqualsPull(t *testing.T, h *harness) {
 			if h.checkError(t, err); err != nil {
 				t.Fatalf("stream %s: %v", s.Name, err)
 			}
-			for at, f := range facts(one) {
-				again[at] = f
-			}
+			maps.Copy(again, facts(one))
 		}
 		for at, f := range facts(p) {
 			if !f.Gone || again[at].Body != nil { // that something is gone may have no body behind it

@@ -23,18 +23,19 @@ func clockChanges(t *testing.T, h *harness) {
 	for _, change := range changes(t, zone, h.Now()) {
 		h.SetClock(change.Add(-3 * time.Hour))
 		_, at = h.walk(t, src, h.Stream, at, 100, nil)
-		for _, d := range []time.Duration{-90, -59, -31, -1, 0, 1, 29, 31, 59, 61, 90, 119, 121, 200} {
-			h.SetClock(change.Add(d * time.Minute))
+		for _, minutes := range []int{-90, -59, -31, -1, 0, 1, 29, 31, 59, 61, 90, 119, 121, 200} {
+			edited := change.Add(time.Duration(minutes) * time.Minute)
+			h.SetClock(edited)
 			id := ids[n%len(ids)]
 			n++
 			if err := h.Touch(id); err != nil {
 				t.Fatal(err)
 			}
-			h.SetClock(change.Add(d*time.Minute + 30*time.Second))
+			h.SetClock(edited.Add(30 * time.Second))
 			var seen map[string]bool
 			seen, at = h.walk(t, src, h.Stream, at, 100, nil)
 			if !seen[id] {
-				t.Errorf("an edit %v min from the change of %s is not seen", int(d), change.In(zone).Format("2 January 2006"))
+				t.Errorf("an edit %v min from the change of %s is not seen", minutes, change.In(zone).Format("2 January 2006"))
 			}
 		}
 	}

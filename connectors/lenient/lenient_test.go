@@ -62,8 +62,13 @@ func TestMinor(t *testing.T) {
 		amounts  []Amount
 		want     int64
 	}{
-		{"EUR", []Amount{"0.005", "0.005"}, 1}, {"EUR", []Amount{"253.64", ""}, 25364}, {"JPY", []Amount{"993.56"}, 994},
-		{"EUR", []Amount{"0.125"}, 12}, {"EUR", nil, 0}, {"EUR", []Amount{"-14.97"}, -1497}, {"KWD", []Amount{"1.2345"}, 1234},
+		{"EUR", []Amount{"0.005", "0.005"}, 1},
+		{"EUR", []Amount{"253.64", ""}, 25364},
+		{"JPY", []Amount{"993.56"}, 994},
+		{"EUR", []Amount{"0.125"}, 12},
+		{"EUR", nil, 0},
+		{"EUR", []Amount{"-14.97"}, -1497},
+		{"KWD", []Amount{"1.2345"}, 1234},
 	} {
 		if got, err := Minor(c.currency, c.amounts...); err != nil || got != c.want {
 			t.Errorf("%v %s: %d %v, want %d", c.amounts, c.currency, got, err, c.want)

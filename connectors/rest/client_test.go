@@ -306,8 +306,11 @@ func TestIsHTML(t *testing.T) {
 		kind, body string
 		want       bool
 	}{
-		{"text/html; charset=UTF-8", `{}`, true}, {"application/xhtml+xml", ``, true}, {"application/json", `<html>`, false},
-		{"", ` <html>`, true}, {"", `{}`, false},
+		{"text/html; charset=UTF-8", `{}`, true},
+		{"application/xhtml+xml", ``, true},
+		{"application/json", `<html>`, false},
+		{"", ` <html>`, true},
+		{"", `{}`, false},
 	} {
 		if got := IsHTML(Answer{Header: http.Header{"Content-Type": {c.kind}}, Body: []byte(c.body)}); got != c.want {
 			t.Errorf("%q %q: %v", c.kind, c.body, got)

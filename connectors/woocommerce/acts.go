@@ -119,8 +119,17 @@ func metaOf(raw []byte, key string) (of []meta, seen bool) {
 // opposites are the words in which extensions keep a box; what stands left is ticked.
 func opposites() [][2]string {
 	return [][2]string{
-		{"1", "0"}, {"yes", "no"}, {"true", "false"}, {"on", "off"}, {"y", "n"}, {"oui", "non"}, {"ja", "nein"}, {"sí", "no"}, {"si", "no"},
-		{"subscribed", "unsubscribed"}, {"checked", "unchecked"},
+		{"1", "0"},
+		{"yes", "no"},
+		{"true", "false"},
+		{"on", "off"},
+		{"y", "n"},
+		{"oui", "non"},
+		{"ja", "nein"},
+		{"sí", "no"},
+		{"si", "no"},
+		{"subscribed", "unsubscribed"},
+		{"checked", "unchecked"},
 	}
 }
 

@@ -39,6 +39,7 @@ func (s *Source) readInto(ctx context.Context, ref crm.Ref, page *connectors.Pag
 		return s.readProduct(ctx, ref.ID, page)
 	case crm.KindRefund:
 		return s.readRefund(ctx, ref.ID, page)
+	case crm.KindEvent, crm.KindConsent: // not from here
 	}
 	return fault.New(fault.Reject, "woocommerce: read record", errors.New("its kind is not known"))
 }
