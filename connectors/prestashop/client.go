@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -121,12 +122,8 @@ func (c *client) display(res resource) string {
 func (c *client) ask(ctx context.Context, res resource, q url.Values) (answered, error) {
 	op := "list " + res.path
 	full := url.Values{"output_format": {"JSON"}, "display": {c.display(res)}, "sort": {"[id_ASC]"}}
-	for k, v := range res.extra {
-		full[k] = v
-	}
-	for k, v := range q {
-		full[k] = v
-	}
+	maps.Copy(full, res.extra)
+	maps.Copy(full, q)
 	a, err := c.get(ctx, op, res.path, full)
 	if err != nil {
 		return answered{}, named26(err, res.path)
@@ -206,9 +203,7 @@ func (c *client) getBy(ctx context.Context, op, path string, q url.Values, dispa
 
 func (c *client) address(path string, q url.Values, dispatcher, inQuery bool) (string, url.Values) {
 	own := url.Values{}
-	for k, v := range q {
-		own[k] = v
-	}
+	maps.Copy(own, q)
 	if inQuery {
 		own.Set("ws_key", c.key)
 	}

@@ -10,7 +10,7 @@ import (
 const (
 	cursorVersion = 1
 	maxPage       = 100
-	idsFactor     = 10 // a list of ids costs little: ten times the rows of a page
+	idsFactor     = 10 // lists of ids and of single flags cost little: ten times the rows of a page
 )
 
 // cursor is where a stream stands. Between two runs only Since is set; Run is the one under way.

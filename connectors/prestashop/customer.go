@@ -172,7 +172,7 @@ func (n normaliser) attributes(w wireCustomer, raw json.RawMessage, mapped map[s
 	}
 	set("group", n.d.groups[string(w.Group)])
 	set("groups", n.groupNames(w))
-	for _, name := range []string{"id_gender", "website", "siret", "ape"} {
+	for _, name := range []string{"id_gender", "optin", "website", "siret", "ape"} {
 		v, _ := field(raw, name)
 		set(name, v)
 	}

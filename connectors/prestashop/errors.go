@@ -91,7 +91,7 @@ func refusal(op string, a rest.Answer) error {
 	r := &refused{status: a.Status, body: a.Body, away: a.Header.Get("PSWS-Version") == "" && a.Header.Get("Access-Time") == ""}
 	if a.Status >= http.StatusBadRequest {
 		r.read(a.Body)
-		r.bare = a.Status == http.StatusUnauthorized && r.code == 0 && string(bytes.TrimSpace(a.Body)) == "401 Unauthorized"
+		r.bare = a.Status == http.StatusUnauthorized && r.code == 0 && string(bytes.TrimSpace(a.Body)) == "401 "+http.StatusText(http.StatusUnauthorized)
 	}
 	if r.code != codeDisabled {
 		if f := rest.Throttled(op, a); f != nil {

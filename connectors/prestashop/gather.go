@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -172,10 +173,7 @@ func (c *client) creep(ctx context.Context, res resource, filter url.Values, siz
 
 func merged(a, b url.Values) url.Values {
 	out := url.Values{}
-	for _, v := range []url.Values{a, b} {
-		for k := range v {
-			out[k] = v[k]
-		}
-	}
+	maps.Copy(out, a)
+	maps.Copy(out, b)
 	return out
 }

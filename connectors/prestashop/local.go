@@ -56,9 +56,6 @@ func (l local) offset(t time.Time) time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
-// show writes an instant as the shop's clocks show it.
-func (l local) show(t time.Time) string { return t.In(l.loc).Format(wire) }
-
 // window gives the bounds of a run for what changed since the start of the one before it.
 //
 // It begins an overlap before that start; when the clocks change nearby, three hours of local time before it, for the

@@ -6,6 +6,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -53,6 +54,9 @@ func (s *Source) Probe(ctx context.Context) (connectors.ProbeResult, error) {
 	p.ways()
 	if err := p.meanings(ctx); err != nil {
 		p.failed("time zone", err)
+	}
+	if err := p.mapped(ctx, may); err != nil {
+		p.failed("mapping", err)
 	}
 	p.compareClocks()
 	return p.ProbeResult, nil
@@ -190,6 +194,24 @@ func (p *prober) meanings(ctx context.Context) error {
 	}
 	p.found("time zone", "The shop lives in "+d.zoneName+".")
 	p.found("currency", "Prices are in "+d.base.iso+".")
+	return nil
+}
+
+// mapped tells of fields that the mapping names and the shop does not have.
+func (p *prober) mapped(ctx context.Context, may map[string]methods) error {
+	for _, res := range []resource{p.customers(), p.orders(), p.products()} {
+		if !may[res.path].get {
+			continue
+		}
+		if _, err := p.client.list(ctx, res, url.Values{"limit": {"1"}}); err != nil && !brokenRow(err) {
+			return err
+		}
+		for _, f := range plain(p.expressions()) {
+			if p.client.lacks(res.path, f) {
+				p.wrong("mapping", "The shop's "+res.path+" have no field "+f+", which the mapping names.", "Correct the mapping, or let the module that adds the field show it in the webservice.")
+			}
+		}
+	}
 	return nil
 }
 

@@ -14,13 +14,14 @@ import (
 	"github.com/relance/relance/internal/fault"
 )
 
-// Pull reads the page of a stream after the cursor (connectors.Source). A list of ids comes in pages of ten times size.
+// Pull reads the page of a stream after the cursor (connectors.Source). Lists of ids, consents and stock come in
+// pages of ten times size.
 func (s *Source) Pull(ctx context.Context, stream string, after connectors.Cursor, size int) (connectors.Page, error) {
 	f, err := s.feed(stream)
 	if err != nil {
 		return connectors.Page{}, err
 	}
-	if size = min(max(size, 1), maxPage); f.Mode == connectors.ModeIDs {
+	if size = min(max(size, 1), maxPage); f.Mode == connectors.ModeIDs || f.quiet {
 		size *= idsFactor
 	}
 	c := readCursor(after)

@@ -59,18 +59,15 @@ func (s *Source) one(kind crm.Kind) (single, error) {
 }
 
 func (s *Source) read(ctx context.Context, n normaliser, one single, id string, page *connectors.Page) error {
-	own, variation := id, false
-	if one.kind == crm.KindProduct {
-		combination, ok := combinationOf(id)
-		if variation = ok; variation {
-			of, err := s.productOf(ctx, combination, page)
-			if err != nil {
-				return err
-			}
-			if own = of; own == "" {
-				page.Facts = append(page.Facts, goneProduct(id)...)
-				return nil
-			}
+	own := id
+	if combination, ok := combinationOf(id); ok && one.kind == crm.KindProduct {
+		var err error
+		if own, err = s.productOf(ctx, combination, page); err != nil {
+			return err
+		}
+		if own == "" {
+			page.Facts = append(page.Facts, goneProduct(id)...)
+			return nil
 		}
 	}
 	g, err := s.client.byIDs(ctx, one.res, "id", []string{own})

@@ -67,15 +67,24 @@ func cartRuleTable() resource {
 func finalPrice() url.Values { return url.Values{"price[final][use_tax]": {"1"}} }
 
 func (s *Source) customers() resource {
-	m := s.mapping
-	mapped := []*mapping.Expression{m.Birthday, m.Locale, m.CustomerConsent}
-	for _, e := range m.Attributes {
-		mapped = append(mapped, &e)
-	}
 	return resource{"customers", "customers", []string{
 		"id", "id_default_group", "id_lang", "newsletter_date_add", "deleted", "lastname", "firstname", "email", "id_gender", "birthday",
 		"newsletter", "optin", "website", "company", "siret", "ape", "active", "is_guest", "date_add", "date_upd", "groups[id]",
-	}, nil}.with(plain(mapped)...)
+	}, nil}.with(plain(s.ofCustomers())...)
+}
+
+func (s *Source) ofCustomers() []*mapping.Expression {
+	m := s.mapping
+	out := []*mapping.Expression{m.Birthday, m.Locale, m.CustomerConsent}
+	for _, e := range m.Attributes {
+		out = append(out, &e)
+	}
+	return out
+}
+
+// expressions are all that the mapping has.
+func (s *Source) expressions() []*mapping.Expression {
+	return append(s.ofCustomers(), s.mapping.OrderOptIn, s.mapping.Brand)
 }
 
 // consents are the few fields that consent needs, of all customers.

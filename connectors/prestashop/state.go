@@ -99,7 +99,8 @@ func (d *dictionary) byHand(st orderState) bool {
 	return d.is(st, osCheque) || d.is(st, osBankwire) || d.is(st, osOnDelivery)
 }
 
-// countsAsSale follows PrestaShop's own flag `valid`: a refunded order is no sale, also when no credit slip was made.
+// countsAsSale is mostly what PrestaShop's own flag `valid` says: a refunded order is no sale, also when no credit slip was
+// made. A paid one that waits for goods is (PrestaShop calls it valid only when it moves on): somebody bought.
 func countsAsSale(state string) bool {
 	switch state {
 	case crm.StateAccepted, crm.StateShipped, crm.StateCompleted:

@@ -2,8 +2,11 @@ package prestashop
 
 import (
 	"encoding/json"
+	"errors"
 	"strconv"
 	"strings"
+
+	"github.com/shopspring/decimal"
 
 	"github.com/relance/relance/connectors/lenient"
 )
@@ -14,7 +17,6 @@ type (
 	ident       = lenient.Ident
 	amount      = lenient.Amount
 	flag        = lenient.Flag
-	count       = lenient.Count
 	list[T any] = lenient.List[T]
 )
 
@@ -54,6 +56,19 @@ func (t translated) in(lang string) string {
 		return v
 	}
 	return t.one
+}
+
+// count is a quantity. Whatever a module writes there, it is bounded before it is computed with.
+type count int64
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (c *count) UnmarshalJSON(b []byte) error {
+	d, err := decimalOf(amount(lenient.Scalar(b)))
+	if err != nil || d.Abs().GreaterThan(decimal.New(1, 15)) {
+		return errors.New("a quantity is not a number")
+	}
+	*c = count(d.RoundBank(0).IntPart())
+	return nil
 }
 
 type idOnly struct {

@@ -196,8 +196,8 @@ func limited(req request, rows []*row) ([]*row, *said) {
 	if len(parts) > 2 {
 		return nil, &said{39, `The "limit" value has to be formed as this example: "5,25" or "10"`}
 	}
-	offset, n := 0, 0
-	n, _ = strconv.Atoi(parts[len(parts)-1]) // what is no number is 0, silently
+	offset := 0
+	n, _ := strconv.Atoi(parts[len(parts)-1]) // what is no number is 0, silently
 	if len(parts) == 2 {
 		offset, _ = strconv.Atoi(parts[0])
 	}

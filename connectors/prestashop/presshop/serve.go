@@ -64,7 +64,7 @@ func (s *Shop) answer(r *http.Request, now time.Time) reply {
 		return page(http.StatusNotFound, "<!DOCTYPE HTML><html><head><title>404 Not Found</title></head><body><h1>Not Found</h1></body></html>")
 	}
 	if req.key == "" {
-		a := page(http.StatusUnauthorized, "401 Unauthorized")
+		a := page(http.StatusUnauthorized, "401 "+http.StatusText(http.StatusUnauthorized))
 		a.header.Set("WWW-Authenticate", realm)
 		return a
 	}

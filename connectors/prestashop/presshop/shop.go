@@ -18,7 +18,7 @@ import (
 )
 
 //go:embed recorded/tables.json.gz
-var recorded []byte //nolint:gochecknoglobals // go:embed knows no other way
+var recorded []byte
 
 // Options of a shop. Zero values give a usable one.
 type Options struct {
