@@ -9,6 +9,12 @@ type Profile struct {
 	Consents []ConsentState
 	Orders   []ProfileOrder
 	Carts    []ProfileCart
+	Events   []ProfileEvent
+	// History is when the contact entered and left the segments that others refer to (Needs.History), oldest first.
+	History []ProfileMembership
+	// Thresholds are the versions published for the contact's audience, oldest first; the one in force at an instant is
+	// the newest published at or before it. Shared by all profiles of a batch.
+	Thresholds []*Thresholds
 }
 
 // Contact is one person of one audience.
@@ -73,7 +79,12 @@ type ProfileOrder struct {
 	Currency     string
 	Total        int64
 	Refunded     int64
+	BaseCurrency string // of the shop's books, "" when it is Currency or unknown
+	BaseTotal    int64  // Total in BaseCurrency at the order's own rate
 	PlacedAt     Instant
+	Shop         string   // name of the shop
+	Via          string   // how it came in
+	Coupons      []string // codes used
 	Lines        []ProfileLine
 }
 
@@ -90,6 +101,7 @@ type ProfileLine struct {
 	Total      int64
 	ImageURL   string
 	URL        string
+	Brand      string   // by the current catalogue
 	Categories []string // ids and slugs of the product's categories and all their ancestors
 }
 
@@ -104,7 +116,35 @@ type ProfileCart struct {
 	ClosedAt   Instant // 0 while open
 	ClosedBy   string
 	RecoverURL string
+	Shop       string // name of the shop
 	Lines      []ProfileLine
+}
+
+// ProfileEvent is something that the contact did.
+type ProfileEvent struct {
+	ShopID     int64
+	Name       string // viewed_product, searched, mail.clicked…
+	At         Instant
+	Properties map[string]string
+}
+
+// ProfileMembership is one entry into a segment and, once it is over, its end.
+type ProfileMembership struct {
+	Segment   string
+	EnteredAt Instant
+	LeftAt    Instant // 0 = still in
+}
+
+// Thresholds are cut points of a whole audience at one instant: what population conditions compare a contact with.
+// Each list is the value at the percentiles 1…99 of the contacts with at least one sale, ascending.
+type Thresholds struct {
+	Version     int64
+	PublishedAt Instant
+	Contacts    int64   // how many were compared
+	Currency    string  // of Revenue
+	Recency     []int64 // instant of the last purchase
+	Orders      []int64 // purchases
+	Revenue     []int64 // net of refunds, minor units of Currency
 }
 
 // Cause says why a dirty mark or a membership change came about. Only change, clock and consent trigger campaigns.
@@ -144,4 +184,8 @@ type Needs struct {
 	Lines    bool // implies Orders
 	Carts    bool
 	Consents bool
+	Account  bool     // attributes, groups, shops, suppressions
+	Events   []string // names of events; nil: none
+	History  []string // segments whose history is needed; nil: none
+	Ranks    bool     // thresholds
 }
