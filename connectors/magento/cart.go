@@ -105,8 +105,8 @@ func (n normaliser) cart(raw []byte) (crm.Ref, []crm.Fact, error) {
 func (n normaliser) cartLines(w wireCart, c *crm.Cart) error {
 	var sum []lenient.Amount
 	for _, l := range w.Lines {
-		var q lenient.Count
-		if err := q.UnmarshalJSON([]byte(cmp.Or(l.Quantity, "0"))); err != nil {
+		q, err := whole(l.Quantity)
+		if err != nil {
 			return err
 		}
 		net, err := times(l.Price, l.Quantity)
@@ -127,7 +127,7 @@ func (n normaliser) cartLines(w wireCart, c *crm.Cart) error {
 			return err
 		}
 		g := n.goods[string(l.SKU)]
-		line := crm.Line{ID: string(l.ID), ProductID: g.id, SKU: string(l.SKU), Name: string(l.Name), Quantity: int64(q), Total: total, ImageURL: n.views.image(g.image)}
+		line := crm.Line{ID: string(l.ID), ProductID: g.id, SKU: string(l.SKU), Name: string(l.Name), Quantity: q, Total: total, ImageURL: n.views.image(g.image)}
 		if p, ok := n.families.of[g.id]; ok && g.id != "" {
 			line.ProductID, line.VariationID = p.id, g.id
 			if g.image == "" {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -129,11 +130,13 @@ func (c *client) tokenWorks(ctx context.Context, without string) (works, asked b
 		switch _, err := c.Get(ctx, "look whether the token works", "/rest/"+r.path, r.query); {
 		case err == nil:
 			return true, true
-		case refusal(err).status != http.StatusUnauthorized:
+		case refusal(err).status == http.StatusUnauthorized:
+			asked = true
+		case refusal(err).status != http.StatusNotFound && refusal(err).status != http.StatusBadRequest:
 			return false, false
 		}
 	}
-	return false, true
+	return false, asked
 }
 
 // listing is the answer to a search.
@@ -225,7 +228,7 @@ type criteria struct {
 type filter struct{ field, condition, value string }
 
 func (q criteria) with(fs ...filter) criteria {
-	q.filters = append(q.filters[:len(q.filters):len(q.filters)], fs...)
+	q.filters = append(slices.Clip(q.filters), fs...)
 	return q
 }
 

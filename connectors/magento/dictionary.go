@@ -36,7 +36,8 @@ type kept[T any] struct {
 	known bool
 }
 
-// of gives a part, read anew when it is too old. A key that may not see it gives an empty one.
+// of gives a part, read anew when it is too old. A key that may not see it gives an empty one, and so does a shop that
+// does not have it: records are worth reading without.
 func of[T any](ctx context.Context, s *Source, part *kept[T], empty T, read func(context.Context) (T, error)) (T, error) {
 	now := s.clock()
 	s.dict.mu.Lock()
@@ -46,7 +47,7 @@ func of[T any](ctx context.Context, s *Source, part *kept[T], empty T, read func
 		return k.value, nil
 	}
 	v, err := read(ctx)
-	if r := refusal(err); err != nil && (r.status == http.StatusUnauthorized && r.resource != "" || r.notThere()) {
+	if r := refusal(err); r.resource != "" || r.status == http.StatusNotFound || r.status == http.StatusBadRequest {
 		v, err = empty, s.stillWorks(ctx, err)
 	}
 	if err != nil {
@@ -58,14 +59,12 @@ func of[T any](ctx context.Context, s *Source, part *kept[T], empty T, read func
 	return v, nil
 }
 
-// stillWorks tells a token without one right, which can do without a dictionary, from a dead one.
+// stillWorks tells what a shop merely lacks, or hides from the token, from a dead token or a wrong address.
 func (s *Source) stillWorks(ctx context.Context, cause error) error {
-	if r := refusal(cause); r.status == http.StatusUnauthorized {
-		if works, _ := s.client.tokenWorks(ctx, r.resource); !works {
-			return cause
-		}
+	if works, _ := s.client.tokenWorks(ctx, refusal(cause).resource); works {
+		return nil
 	}
-	return nil
+	return cause
 }
 
 // view is a store view.

@@ -194,12 +194,22 @@ func fill(message string, ps map[string]string) string {
 
 var personal = regexp.MustCompile(`[^\s"']*(@|://)[^\s"']*`)
 
+// keyLike is what looks like a key, other than the number of a report.
+var keyLike = regexp.MustCompile(`[A-Za-z0-9_+/=-]{20,}`)
+
+func maskKey(s string) string {
+	if strings.HasPrefix(s, "webapi-") || !strings.ContainsAny(s, "0123456789") {
+		return s
+	}
+	return "…"
+}
+
 // harmless keeps addresses of people, addresses of pages and secrets out of a text that the shop wrote.
 func harmless(s string, secrets []string) string {
 	for _, secret := range secrets {
 		s = strings.ReplaceAll(s, secret, "…")
 	}
-	s = strings.ReplaceAll(personal.ReplaceAllString(s, "…"), "?", "")
+	s = keyLike.ReplaceAllStringFunc(strings.ReplaceAll(personal.ReplaceAllString(s, "…"), "?", ""), maskKey)
 	s = strings.TrimSuffix(strings.Join(strings.Fields(s), " "), ".")
 	if r := []rune(s); len(r) > 300 {
 		s = string(r[:300]) + "…"

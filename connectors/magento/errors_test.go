@@ -256,3 +256,29 @@ func TestMaintenanceIsNeverAnEmptyShop(t *testing.T) {
 		t.Error("a record is read of a shop under maintenance")
 	}
 }
+
+// A shop that lacks a dictionary, or refuses the question for it, is mirrored without.
+func TestShopWithoutDictionaries(t *testing.T) {
+	shop, clock := openShop(t)
+	for name, answer := range map[string]exchange{
+		"404": exchanges(t)["errors/route-unknown"], "400": exchanges(t)["search/customers-filter-id"], "401": exchanges(t)["auth/no-credentials"],
+	} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			lacking := []string{"/rest/V1/attributeMetadata/customer", "/rest/V1/customerGroups/search", "/rest/V1/store/storeConfigs", "/rest/V1/products/attributes/manufacturer/options"}
+			if !slices.Contains(lacking, r.URL.Path) && !strings.Contains(r.URL.RawQuery, "type_id") {
+				shop.ServeHTTP(w, r)
+				return
+			}
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(answer.Status)
+			_, _ = w.Write([]byte(answer.Body))
+		}))
+		src := open(t, signed(srv.URL, clock))
+		for stream, n := range map[string]int{magento.StreamCustomers: 306, magento.StreamProducts: 33, magento.StreamOrders: 200, magento.StreamCarts: 56} {
+			if p := crawl(t, src, stream, nil, 100); len(p.Facts) != n || len(p.Rejected) > 0 {
+				t.Errorf("%s, %s: %d facts, %+v", name, stream, len(p.Facts), p.Rejected)
+			}
+		}
+		srv.Close()
+	}
+}

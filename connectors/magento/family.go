@@ -125,7 +125,7 @@ func (s *Source) withChildren(ctx context.Context, n *normaliser, raws []json.Ra
 		if err != nil {
 			return nil, err
 		}
-		raws = append(raws[:len(raws):len(raws)], l.items...)
+		raws = append(slices.Clip(raws), l.items...)
 	}
 	return raws, nil
 }

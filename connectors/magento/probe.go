@@ -82,7 +82,7 @@ func (p *prober) rights(ctx context.Context) error {
 	refusals := map[string]error{}
 	var first error
 	all := rights()
-	for _, r := range all {
+	for i, r := range all {
 		a, err := p.client.signedEitherWay(func() (rest.Answer, error) { return p.client.Get(ctx, "read "+what(r), "/rest/"+r.path, r.query) })
 		if p.ShopTime.IsZero() {
 			p.ShopTime = a.Date()
@@ -94,9 +94,11 @@ func (p *prober) rights(ctx context.Context) error {
 			if first == nil {
 				first = err
 			}
-		default:
+		case i == 0 || ref.status == 0 || fault.ClassOf(err) == fault.Throttled:
 			p.failed("address", err)
 			return err
+		default: // it is this list that the shop fails on
+			p.failed(what(r), err)
 		}
 	}
 	p.found("address", "The shop's REST API answers.")

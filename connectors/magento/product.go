@@ -6,8 +6,6 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/shopspring/decimal"
-
 	"github.com/relance/relance/connectors/lenient"
 	"github.com/relance/relance/internal/crm"
 )
@@ -70,8 +68,8 @@ func (n normaliser) price(w wireProduct) lenient.Amount {
 	if special == "" || from != "" && n.today < from || to != "" && n.today > to {
 		return w.Price
 	}
-	s, err := decimal.NewFromString(special)
-	p, err2 := decimal.NewFromString(string(w.Price))
+	s, err := number(lenient.Amount(special))
+	p, err2 := number(w.Price)
 	if err != nil || err2 != nil || !s.LessThan(p) {
 		return w.Price
 	}

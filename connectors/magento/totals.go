@@ -103,13 +103,28 @@ func spliced(object []byte, name string, value []byte) json.RawMessage {
 }
 
 func times(price, quantity lenient.Amount) (lenient.Amount, error) {
-	if price == "" || quantity == "" {
-		return "", nil
+	p, err := number(price)
+	q, err2 := number(quantity)
+	return lenient.Amount(p.Mul(q).String()), errors.Join(err, err2)
+}
+
+// number reads an amount; "" is 0. One with a huge exponent is refused: computing with it would take for ever.
+func number(a lenient.Amount) (decimal.Decimal, error) {
+	if a == "" {
+		return decimal.Zero, nil
 	}
-	p, err := decimal.NewFromString(string(price))
-	q, err2 := decimal.NewFromString(string(quantity))
-	if errors.Join(err, err2) != nil {
-		return "", errors.New("an amount is not a number")
+	d, err := decimal.NewFromString(string(a))
+	if err != nil || d.Exponent() > 30 || d.Exponent() < -30 || len(a) > 60 {
+		return decimal.Zero, errors.New("an amount is not a number")
 	}
-	return lenient.Amount(p.Mul(q).String()), nil
+	return d, nil
+}
+
+// whole is a quantity; fractions are rounded to the nearest even.
+func whole(a lenient.Amount) (int64, error) {
+	d, err := number(a)
+	if err != nil || d.Abs().GreaterThan(decimal.New(1, 15)) {
+		return 0, errors.New("a quantity is not a number")
+	}
+	return d.RoundBank(0).IntPart(), nil
 }

@@ -1,6 +1,7 @@
 package magshop
 
 import (
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -69,12 +70,10 @@ func (f *Fault) apply(w http.ResponseWriter, r *http.Request, a *reply) bool {
 		a.header.Set("Date", date)
 	}
 	if f.truncate {
-		for k, v := range a.header {
-			w.Header()[k] = v
-		}
+		maps.Copy(w.Header(), a.header)
 		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
 		w.WriteHeader(a.status)
-		_, _ = w.Write(a.body[:len(a.body)/2]) // half of it is the point
+		_, _ = w.Write(a.body[:len(a.body)/2]) //nolint:gosec // half of it is the point; a loopback shop for tests
 		if fl, ok := w.(http.Flusher); ok {
 			fl.Flush()
 		}

@@ -146,7 +146,7 @@ func (s *Shop) change(id int64, f func(o object)) bool {
 	return true
 }
 
-// Invoice: the order is paid.
+// Invoice makes an order a paid one.
 func (s *Shop) Invoice(id int64) bool {
 	return s.change(id, func(o object) {
 		o["state"], o["status"], o["total_paid"], o["total_due"] = "processing", "processing", o["grand_total"], json.Number("0")

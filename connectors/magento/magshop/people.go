@@ -130,9 +130,7 @@ func (s *Shop) putCustomer(r *http.Request, id string) reply {
 		a.status = http.StatusBadRequest
 		return a
 	}
-	for k, v := range w.Customer {
-		rec.data[k] = v
-	}
+	maps.Copy(rec.data, w.Customer)
 	s.touch(rec)
 	return ok(s.shown(s.customers, rec, true))
 }

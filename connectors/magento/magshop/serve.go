@@ -160,7 +160,7 @@ func (s *Shop) route(r *http.Request, path string) (resource string, handle func
 // single answers one record.
 func (s *Shop) single(r *http.Request, path string, q url.Values) (resource string, handle func() reply) {
 	kind, id, _ := strings.Cut(path, "/")
-	resources := map[string]string{
+	resources := map[string]string{ //nolint:gosec // names of rights
 		"orders": "Magento_Sales::actions_view", "customers": "Magento_Customer::customer", "carts": "Magento_Cart::manage",
 		"creditmemo": "Magento_Sales::sales_creditmemo", "categories": "Magento_Catalog::categories", "products": "Magento_Catalog::products",
 	}

@@ -30,7 +30,7 @@ const (
 	Token          = "magshop0access0token000000000003"
 	ConsumerKey    = "magshop0consumer0key000000000001"
 	ConsumerSecret = "magshop0consumer0secret000000002"
-	TokenSecret    = "magshop0token0secret000000000004"
+	TokenSecret    = "magshop0token0secret000000000004" //nolint:gosec // of a loopback shop
 )
 
 type object = map[string]any
@@ -79,8 +79,12 @@ func New(o Options) (*Shop, error) {
 		name, id string
 		to       **table
 	}{
-		{"orders", "entity_id", &s.orders}, {"customers", "id", &s.customers}, {"carts", "id", &s.carts},
-		{"products", "id", &s.products}, {"creditmemos", "entity_id", &s.refunds}, {"categories", "id", &s.categories},
+		{"orders", "entity_id", &s.orders},
+		{"customers", "id", &s.customers},
+		{"carts", "id", &s.carts},
+		{"products", "id", &s.products},
+		{"creditmemos", "entity_id", &s.refunds},
+		{"categories", "id", &s.categories},
 	} {
 		t, err := load(l.name, l.id)
 		if err != nil {
