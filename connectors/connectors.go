@@ -89,7 +89,8 @@ type Source interface {
 	// Streams lists the ways of reading, in the order in which a backfill runs them. Constant.
 	Streams() []Stream
 	// Pull returns the page of the stream after the cursor. size is the most records wanted (1..100);
-	// the governor lowers it for a slow shop.
+	// the governor lowers it for a slow shop. It comes down to 1 where a page keeps failing: a record on which the shop
+	// breaks by itself is then given as Rejected, with Next beyond it.
 	Pull(ctx context.Context, stream string, after Cursor, size int) (Page, error)
 	// Read re-reads one record, for a hint. A record that is no longer there gives Gone facts, not an error.
 	Read(ctx context.Context, ref crm.Ref) (Page, error)

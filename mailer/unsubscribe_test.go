@@ -36,7 +36,9 @@ func TestAnUnsubscribeIsWrittenBackAndItsEchoChangesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		token := must(w.options.Keys.Token(mailer.Subject{ContactID: zoe, AudienceID: w.audience, Topic: mailer.TopicMarketing}))(t)
-		unsubscribe := func() { must(mailer.Unsubscribe(t.Context(), w.m, w.options.Keys, token, "one-click", crm.At(w.now)))(t) }
+		unsubscribe := func() {
+			must(mailer.Unsubscribe(t.Context(), w.m, w.options.Keys, token, "one-click", crm.At(w.now)))(t)
+		}
 		unsubscribe()
 		unsubscribe()
 		var got []connectors.Task

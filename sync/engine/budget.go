@@ -7,7 +7,7 @@ import (
 	"github.com/relance/relance/internal/store"
 )
 
-// budgetEvery is how often, in real time, shops.busy_ppm is looked at; it is written when it changed by a tenth.
+// budgetEvery is how often, in real time, shops.busy_ppm is looked at.
 const budgetEvery = time.Minute
 
 // budget is what the shop's row says of how busy we keep the shop.
@@ -16,17 +16,22 @@ type budget struct {
 	ppm    int64
 }
 
+// worth tells whether the share, in millionths, is to be written: at most once a minute, when it changed by a tenth.
+func (b *budget) worth(wall time.Time, ppm int64) bool {
+	if wall.Sub(b.looked) < budgetEvery {
+		return false
+	}
+	b.looked = wall
+	return ppm != b.ppm && (10*(ppm-b.ppm) >= b.ppm || 10*(b.ppm-ppm) >= b.ppm)
+}
+
 // storeBudget publishes the share of the shop's time that we use.
 func (e *Engine) storeBudget(ctx context.Context) error {
 	wall := e.o.Wall()
 	ratio := e.size.took.ratio(wall)
 	e.o.Metrics.busy.WithLabelValues(e.shop.Name).Set(ratio)
-	if wall.Sub(e.budget.looked) < budgetEvery {
-		return nil
-	}
-	e.budget.looked = wall
-	ppm, stored := int64(ratio*1e6), e.budget.ppm
-	if ppm == stored || 10*(ppm-stored) < stored && 10*(stored-ppm) < stored {
+	ppm := int64(ratio * 1e6)
+	if !e.budget.worth(wall, ppm) {
 		return nil
 	}
 	if err := e.write(ctx, "sync.budget", func(tx *store.Tx) error { return e.o.Mirror.SetBusy(ctx, tx, e.shop.ID, ppm) }); err != nil {
