@@ -303,8 +303,13 @@ func TestLivesOn(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	for _, ref := range []crm.Ref{
-		{Kind: crm.KindCustomer, ID: "77777"}, {Kind: crm.KindCart, ID: "77777"}, {Kind: crm.KindRefund, ID: "77777"}, {Kind: crm.KindProduct, ID: "77777"},
-		{Kind: crm.KindProduct, ID: "1000000077777"}, {Kind: crm.KindCategory, ID: "77777"}, {Kind: crm.KindCustomer, ID: "41"},
+		{Kind: crm.KindCustomer, ID: "77777"},
+		{Kind: crm.KindCart, ID: "77777"},
+		{Kind: crm.KindRefund, ID: "77777"},
+		{Kind: crm.KindProduct, ID: "77777"},
+		{Kind: crm.KindProduct, ID: "1000000077777"},
+		{Kind: crm.KindCategory, ID: "77777"},
+		{Kind: crm.KindCustomer, ID: "41"},
 	} {
 		p, err := src.Read(t.Context(), ref)
 		if err != nil || len(p.Facts) == 0 || p.ShopTime.IsZero() {

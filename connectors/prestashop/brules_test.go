@@ -268,7 +268,7 @@ func TestB28_WindowsAcrossBothChanges(t *testing.T) {
 				if minute%3 == 0 { // not every run falls into every minute
 					continue
 				}
-				p := crawl(t, src, prestashop.StreamOrders, at, 3)
+				p := crawl(t, src, prestashop.StreamOrders, at, 60)
 				at = p.Next
 				if bodies[*crm.Order](p)[strconv.FormatInt(id, 10)] == nil {
 					t.Errorf("%s: written %d minutes from the change, order %d is not seen in the minute after", zone, minute, id)

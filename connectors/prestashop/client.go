@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -143,7 +144,7 @@ func named26(err error, path string) error {
 }
 
 // get asks for a path of the webservice, by the way that this shop's server allows. A way that does not work is tried
-// once; the other is then kept. Retries after a PHP message are left out: it comes again.
+// once; the other is then kept.
 func (c *client) get(ctx context.Context, op, path string, q url.Values) (rest.Answer, error) {
 	for range 3 {
 		dispatcher, inQuery := c.way()
@@ -195,10 +196,23 @@ func (c *client) take(change func()) {
 
 func (c *client) getBy(ctx context.Context, op, path string, q url.Values, dispatcher, inQuery bool) (rest.Answer, error) {
 	target, q := c.address(path, q, dispatcher, inQuery)
-	if ctx.Value(atOnce{}) != nil {
-		return c.Send(ctx, op, http.MethodGet, target, rest.Query(q), "", nil)
+	a, err := c.Send(ctx, op, http.MethodGet, target, rest.Query(q), "", nil)
+	if !again(ctx, err) {
+		return a, err
 	}
 	return c.Get(ctx, op, target, rest.Query(q))
+}
+
+// again: it failed in a way that may pass in a moment. A PHP message comes again; a time-out took long enough.
+func again(ctx context.Context, err error) bool {
+	if err == nil || ctx.Err() != nil || fault.ClassOf(err) != fault.Retry {
+		return false
+	}
+	if r := asRefused(err); r != nil {
+		return !r.php()
+	}
+	ne, ok := errors.AsType[net.Error](err)
+	return !ok || !ne.Timeout()
 }
 
 func (c *client) address(path string, q url.Values, dispatcher, inQuery bool) (string, url.Values) {
@@ -213,9 +227,6 @@ func (c *client) address(path string, q url.Values, dispatcher, inQuery bool) (s
 	}
 	return "/api/" + path, own
 }
-
-// atOnce in a context leaves the retries out, where a failure is expected and tells something.
-type atOnce struct{}
 
 // note keeps what every answer tells of the shop: its clock and its version.
 func (c *client) note(a rest.Answer) {

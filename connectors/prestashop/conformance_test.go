@@ -18,9 +18,10 @@ const wrongKey = "SOMEBODYELSESWEBSERVICEKEY000000"
 
 func TestConformance(t *testing.T) {
 	for name, change := range map[string]func(*presshop.Options){
-		"PrestaShop 9":             func(*presshop.Options) {},
-		"1.7, PHP 7, one language": func(o *presshop.Options) { o.Version, o.StringNumbers, o.OneLanguage = "1.7.7.2", true, true },
-		"America/Toronto":          func(o *presshop.Options) { o.Zone = "America/Toronto" },
+		"PrestaShop 9": func(*presshop.Options) {},
+		"1.7, PHP 7, one language, west of Paris": func(o *presshop.Options) {
+			o.Version, o.StringNumbers, o.OneLanguage, o.Zone = "1.7.7.2", true, true, "America/Toronto"
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			connectortest.Run(t, connectortest.Case{New: func(t *testing.T) connectortest.Shop { return newShop(t, change) }})

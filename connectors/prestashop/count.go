@@ -23,10 +23,10 @@ func (s *Source) Count(ctx context.Context, stream string) (int, error) {
 		filter = url.Values{"filter[deleted]": {"[0]"}}
 	}
 	lists := []resource{f.res[0].only("id")}
-	switch f.Kind {
-	case crm.KindProduct:
+	if f.Kind == crm.KindProduct {
 		lists = append(lists, combinationTable().only("id"))
-	case crm.KindCart:
+	}
+	if f.Kind == crm.KindCart {
 		lists = []resource{cartTable().only("id", "cart_rows[id_product]")}
 	}
 	sum := 0

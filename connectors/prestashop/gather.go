@@ -103,7 +103,6 @@ func (c *client) halve(ctx context.Context, res resource, filterBy string, ids [
 		g.add(a)
 		return err
 	}
-	ctx = context.WithValue(ctx, atOnce{}, true)
 	if len(ids) == 1 {
 		if len(g.bad) == 0 {
 			if err := c.allBroken(ctx, res, err); err != nil {
@@ -134,7 +133,6 @@ func (c *client) allBroken(ctx context.Context, res resource, cause error) error
 // creep looks for the next bad row where not even ids can be listed across it: by ranges of ids, doubling while all is
 // well, then halving. It reads up to that row, which it names, or up to size rows.
 func (c *client) creep(ctx context.Context, res resource, filter url.Values, size int, g *gathered, cause error) error {
-	ctx = context.WithValue(ctx, atOnce{}, true)
 	if err := c.allBroken(ctx, res, cause); err != nil {
 		return err
 	}

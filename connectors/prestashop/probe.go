@@ -137,10 +137,19 @@ func attribute(e xml.StartElement, name string) string {
 func (p *prober) rights(may map[string]methods) {
 	var missing, optional []string
 	for _, r := range []struct{ path, lost string }{
-		{"customers", "customers and their consent"}, {"addresses", "places and phone numbers"}, {"orders", "orders"},
-		{"order_states", "what the state of an order means"}, {"order_histories", "when orders were paid, completed or cancelled"},
-		{"order_slip", "refunds"}, {"carts", "carts"}, {"products", "products"}, {"combinations", "variations of products"},
-		{"stock_availables", "stock"}, {"categories", "categories"}, {"currencies", "currencies"}, {"languages", "languages"},
+		{"customers", "customers and their consent"},
+		{"addresses", "places and phone numbers"},
+		{"orders", "orders"},
+		{"order_states", "what the state of an order means"},
+		{"order_histories", "when orders were paid, completed or cancelled"},
+		{"order_slip", "refunds"},
+		{"carts", "carts"},
+		{"products", "products"},
+		{"combinations", "variations of products"},
+		{"stock_availables", "stock"},
+		{"categories", "categories"},
+		{"currencies", "currencies"},
+		{"languages", "languages"},
 	} {
 		if !may[r.path].get {
 			missing = append(missing, r.path)

@@ -267,6 +267,7 @@ func (d *dictionary) knows(kind crm.Kind, b bundle) bool {
 		_, lang := d.languages[string(w.Language)]
 		_, group := d.groups[string(w.Group)]
 		return (lang || w.Language == "") && (group || w.Group == "" || len(d.groups) == 0)
+	default:
+		return true
 	}
-	return true
 }

@@ -73,6 +73,9 @@ func (s *Shop) answer(r *http.Request, now time.Time) reply {
 	junk := s.junk
 	s.mu.Unlock()
 	h := a.header
+	if a.status == http.StatusInternalServerError && len(a.body) == 0 {
+		return a // a fatal error of PHP: the webservice did not come to its headers
+	}
 	h.Set("Access-Time", strconv.FormatInt(now.Unix(), 10))
 	h.Set("X-Powered-By", "PrestaShop Webservice")
 	h.Set("Execution-Time", "0.004")
