@@ -145,8 +145,28 @@ func notInTheWay(name string) string {
 	switch name {
 	case "mailer.recover":
 		return "only after a death while a mail was on its way; it has runs of its own"
-	case "sync.trial":
+	case "sync.trial", "push.trial":
 		return "it is rolled back, always"
+	case "mirror.merge", "mirror.split", "mirror.erase", "mirror.erase_rows":
+		return "somebody's wish: internal/mirror dies at every commit of it"
+	case "mailer.depart", "mailer.forget":
+		return "what the mailer makes of such a wish"
+	case "mirror.retry":
+		return "somebody's wish, of one commit"
+	case "import.home":
+		return "sync/imported has runs of its own"
+	case "push.known", "push.store":
+		return "this shop is read; sync/pushed has runs of its own"
+	case "sync.arm":
+		return "this world has no address that a shop could send webhooks to"
+	case "sync.task_failed", "sync.task_parked":
+		return "the shop does what it is told; sync/engine has runs of its own"
+	case "sync.budget":
+		return "real time stands still in this world: reading takes none"
+	case "sync.redefine", "sync.unsourced":
+		return "only after a changed mapping; sync/engine has runs of its own"
+	case "mirror.fanout":
+		return "nothing of the catalogue or of the shop's zone changes"
 	}
 	return ""
 }

@@ -64,6 +64,17 @@ func TestReloadingUnderTraffic(t *testing.T) {
 	wants(t, o.Files.Mistakes[0], "listen.admin cannot change while Relance runs", "Restart relance")
 	v.edit("relance.yaml", "127.0.0.1:1\"", v.admin+"\"")
 
+	v.edit("relance.yaml", "  default:", "  other: {title: Other}\n  default:")
+	v.edit("shops/boutique.yaml", "platform:", "audience: other\nplatform:")
+	v.hup()
+	o = v.overview("a change of hands is refused", func(o web.Overview) bool {
+		return len(o.Files.Mistakes) == 1 && strings.Contains(o.Files.Mistakes[0], "audience of shop boutique")
+	})
+	wants(t, o.Files.Mistakes[0], "its customers belong to the audience default already", "a name is for ever")
+	if o.Shops[0].Title != "Atelier Neuf" || len(o.Segments) != 2 {
+		t.Errorf("what was in force changed: %+v", o)
+	}
+
 	traffic.end(t)
 	v.stop()
 	wants(t, v.log.String(), "segments/segments.yaml:4:9", "did you mean open_cart?", "what was in force goes on")
