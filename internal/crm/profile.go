@@ -37,7 +37,28 @@ type Contact struct {
 	Birthday     string
 	MergedInto   int64   // the contact that its records count for, 0 = itself; it is not written to as such
 	ErasedAt     Instant // 0 = is not; else nothing is known of it any more
+
+	// Filled where Needs.Account asks for them.
+	Attributes map[string]string // of its accounts; of two that say different things the one modified last
+	Groups     []string          // the accounts' groups or roles, in the platforms' own words, sorted
+	Shops      []ContactShop     // where it has an account, an order or a cart, by name
+	Bases      map[int64]string  // shop → its basis of consent (opt_in, soft_opt_in, implied); shared by the profiles of a batch
+	// Suppressed says why its addresses are not mailed: SuppressedBounced, SuppressedUnsubscribed… sorted; nil: they are.
+	Suppressed []string
 }
+
+// ContactShop is a shop that a contact is known in.
+type ContactShop struct {
+	Name  string
+	Since Instant // its earliest account, order or cart there; 0 = not known
+}
+
+// Why an address is not mailed any more.
+const (
+	SuppressedUnsubscribed = "unsubscribed"
+	SuppressedBounced      = "bounced"
+	SuppressedComplained   = "complained"
+)
 
 // Location loads the contact's zone: an IANA name, or the fixed offset ("+02:00") of a shop that says no more. UTC when
 // it is neither.
@@ -84,6 +105,7 @@ type ProfileOrder struct {
 	PlacedAt     Instant
 	Shop         string   // name of the shop
 	Via          string   // how it came in
+	Source       string   // what brought the buyer: the attribution's source; only where Needs.Source asks
 	Coupons      []string // codes used
 	Lines        []ProfileLine
 }
@@ -178,14 +200,18 @@ func LaneOf(contactID int64) int {
 	return int(x % Lanes)
 }
 
+// AllEvents in Needs.Events asks for events of any name.
+const AllEvents = "*"
+
 // Needs says which tables profiles must be filled from.
 type Needs struct {
 	Orders   bool
 	Lines    bool // implies Orders
 	Carts    bool
 	Consents bool
-	Account  bool     // attributes, groups, shops, suppressions
-	Events   []string // names of events; nil: none
+	Source   bool     // sources of orders; implies Orders
+	Account  bool     // attributes, groups, shops, bases of consent, suppressions
+	Events   []string // names of events, AllEvents for every one; nil: none
 	History  []string // segments whose history is needed; nil: none
 	Ranks    bool     // thresholds
 }

@@ -2,6 +2,7 @@ package rule
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/relance/relance/internal/crm"
@@ -122,7 +123,19 @@ func union(cs []condition) crm.Needs {
 // Union is what both need.
 func Union(a, b crm.Needs) crm.Needs {
 	return crm.Needs{
-		Orders: a.Orders || b.Orders, Lines: a.Lines || b.Lines,
-		Carts: a.Carts || b.Carts, Consents: a.Consents || b.Consents,
+		Orders: a.Orders || b.Orders, Lines: a.Lines || b.Lines, Carts: a.Carts || b.Carts, Consents: a.Consents || b.Consents,
+		Source: a.Source || b.Source, Account: a.Account || b.Account, Ranks: a.Ranks || b.Ranks,
+		Events: unionNames(a.Events, b.Events), History: unionNames(a.History, b.History),
 	}
+}
+
+func unionNames(a, b []string) []string {
+	if len(a)+len(b) == 0 {
+		return nil
+	}
+	names := slices.Compact(slices.Sorted(slices.Values(slices.Concat(a, b))))
+	if slices.Contains(names, crm.AllEvents) {
+		return []string{crm.AllEvents}
+	}
+	return names
 }

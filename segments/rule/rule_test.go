@@ -221,8 +221,8 @@ func TestNeeds(t *testing.T) {
 		"bought: {of: quantity, at_least: 1}":    {Orders: true, Lines: true},
 		"any: [open_cart: {}, consent: granted]": {Carts: true, Consents: true},
 	} {
-		if got := segment(t, text).Needs(); got != want {
-			t.Errorf("%s: %+v", text, got)
+		if d := cmp.Diff(want, segment(t, text).Needs()); d != "" {
+			t.Errorf("%s: %s", text, d)
 		}
 	}
 }
