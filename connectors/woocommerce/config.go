@@ -17,9 +17,9 @@ import (
 // Config is the `woocommerce:` block of a shop's file.
 type Config struct {
 	URL           string                   `yaml:"url" json:"url" jsonschema:"description=Address of the shop: https://boutique.example.com; over plain http requests are signed and the key stays here"`
-	Key           string                   `yaml:"key" json:"key" jsonschema:"description=Consumer key (ck_…) of an administrator with read permission"`
+	Key           string                   `yaml:"key" json:"key" jsonschema:"description=Consumer key (ck_…) of an administrator; permission Read/Write lets Relance make its webhooks and unsubscribe people in the shop and Read is enough for all else"`
 	Secret        string                   `yaml:"secret" json:"secret" jsonschema:"description=Consumer secret (cs_…)"`
-	WebhookSecret string                   `yaml:"webhook_secret,omitempty" json:"webhook_secret,omitempty" jsonschema:"description=Secret given to the shop's webhooks"`
+	WebhookSecret string                   `yaml:"webhook_secret,omitempty" json:"webhook_secret,omitempty" jsonschema:"description=A long random word that signs the webhooks; Relance gives it to the webhooks that it makes"`
 	CAFile        string                   `yaml:"ca_file,omitempty" json:"ca_file,omitempty" jsonschema:"description=PEM file of a private certificate authority to trust"`
 	Mapping       mapping.Mapping          `yaml:"-" json:"-"` // the shop's `mapping:` block
 	HookURL       string                   `yaml:"-" json:"-"` // where the shop is to send its webhooks; "": nowhere
