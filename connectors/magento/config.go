@@ -4,14 +4,12 @@ package magento
 
 import (
 	"fmt"
-	"net"
-	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/relance/relance/connectors/mapping"
+	"github.com/relance/relance/connectors/rest"
 	"github.com/relance/relance/internal/fault"
 )
 
@@ -53,12 +51,9 @@ func Fields() mapping.Fields {
 
 // Validate finds what can be seen to be wrong without asking the shop. Paths are below the block. No message holds a secret.
 func (c Config) Validate() []fault.Problem {
-	var ps []fault.Problem
+	ps := rest.Address{URL: c.URL, CAFile: c.CAFile, API: "/rest", Plain: c.oauth()}.Check()
 	add := func(path, msg, want string) {
 		ps = append(ps, fault.Problem{Path: path, Message: msg, Want: want})
-	}
-	if msg, want := checkURL(c.URL, c.oauth()); msg != "" {
-		add("$.url", msg, want)
 	}
 	if c.Token == "" {
 		add("$.token", "token is missing", "the access token of an integration, for example ${MAGENTO_TOKEN}; Magento shows it under System → Integrations")
@@ -79,11 +74,6 @@ func (c Config) Validate() []fault.Problem {
 			add(path, fmt.Sprintf("%q is given twice", code), "each code once")
 		}
 	}
-	if c.CAFile != "" {
-		if _, err := os.Stat(c.CAFile); err != nil {
-			add("$.ca_file", "ca_file cannot be read", "the path of a PEM file that exists")
-		}
-	}
 	return ps
 }
 
@@ -95,33 +85,4 @@ func (c Config) oauth() bool {
 // secrets are what must never be in an error.
 func (c Config) secrets() []string {
 	return slices.DeleteFunc([]string{c.Token, c.ConsumerKey, c.ConsumerSecret, c.TokenSecret}, func(s string) bool { return s == "" })
-}
-
-func checkURL(raw string, signed bool) (msg, want string) {
-	want = "the shop's address, for example https://boutique.example.com"
-	if raw == "" {
-		return "url is missing", want
-	}
-	u, err := url.Parse(raw)
-	switch {
-	case err != nil || u.Host == "":
-		return "url is not a web address", want
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return "url holds more than an address", want + "; keys belong into the fields of their own"
-	case strings.HasSuffix(strings.TrimRight(u.Path, "/"), "/rest") || strings.Contains(u.Path, "/rest/"):
-		return "url holds the path of the API", want + ", without /rest"
-	case u.Scheme == "http" && !signed && !loopback(u.Hostname()):
-		return "plain http would show the token to everybody on the way", "https://" + u.Host + ", or the four secrets of signed requests"
-	case u.Scheme != "http" && u.Scheme != "https":
-		return fmt.Sprintf("scheme %q is not understood", u.Scheme), want
-	}
-	return "", ""
-}
-
-func loopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }

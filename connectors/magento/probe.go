@@ -8,39 +8,17 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/relance/relance/connectors"
+	"github.com/relance/relance/connectors/probe"
 	"github.com/relance/relance/connectors/rest"
 	"github.com/relance/relance/internal/fault"
 )
 
-const maxSkew = 5 * time.Minute
-
 // prober collects findings.
 type prober struct {
 	*Source
-	connectors.ProbeResult
-}
-
-func (p *prober) found(what, text string) {
-	p.Findings = append(p.Findings, connectors.Finding{What: what, OK: true, Text: text})
-}
-
-func (p *prober) wrong(what, text, mend string) {
-	p.Findings = append(p.Findings, connectors.Finding{What: what, Text: text, Mend: mend})
-}
-
-func (p *prober) failed(what string, err error) {
-	mend := fault.HintOf(err)
-	if mend == "" {
-		mend = "Try again in a moment; if it stays, look at the shop's own error log."
-	}
-	text := err.Error()
-	if f, ok := errors.AsType[*fault.Error](err); ok && f.Err != nil {
-		text = "The check failed: " + f.Err.Error() + "."
-	}
-	p.wrong(what, text, mend)
+	probe.Report
 }
 
 // Probe checks address, key, each right, version, time zone, currency and clock (connectors.Source). Its error repeats
@@ -54,7 +32,7 @@ func (s *Source) Probe(ctx context.Context) (connectors.ProbeResult, error) {
 		return p.ProbeResult, err
 	}
 	p.stores(ctx)
-	p.compareClocks()
+	p.CompareClocks(p.clock())
 	return p.ProbeResult, nil
 }
 
@@ -66,12 +44,12 @@ func (p *prober) version(ctx context.Context) error {
 	switch {
 	case err == nil && strings.HasPrefix(text, "Magento/"):
 		p.Version = strings.TrimPrefix(text, "Magento/")
-		p.found("version", "Magento "+p.Version+".")
+		p.Found("version", "Magento "+p.Version+".")
 	case err != nil && (fault.ClassOf(err) == fault.Throttled || a.Status == 0 || a.Status >= http.StatusInternalServerError):
-		p.failed("address", err)
+		p.Failed("address", err)
 		return err
 	default:
-		p.found("version", "The shop does not tell its version.")
+		p.Found("version", "The shop does not tell its version.")
 	}
 	return nil
 }
@@ -95,27 +73,27 @@ func (p *prober) rights(ctx context.Context) error {
 				first = err
 			}
 		case i == 0 || ref.status == 0 || fault.ClassOf(err) == fault.Throttled:
-			p.failed("address", err)
+			p.Failed("address", err)
 			return err
 		default: // it is this list that the shop fails on
-			p.failed(what(r), err)
+			p.Failed(what(r), err)
 		}
 	}
-	p.found("address", "The shop's REST API answers.")
+	p.Found("address", "The shop's REST API answers.")
 	if len(refusals) == len(all) {
 		if f, ok := errors.AsType[*fault.Error](first); ok && p.client.keys.oauth != nil {
 			f.Hint = hintNoRights
 		}
-		p.failed("key", first)
+		p.Failed("key", first)
 		return first
 	}
-	p.found("key", "The shop knows the token.")
+	p.Found("key", "The shop knows the token.")
 	for _, r := range all {
 		if refusals[r.resource] != nil {
-			p.wrong("right", "The integration may not read "+r.what+".", "Tick "+r.resource+" under System → Integrations → (the integration) → API, save and reauthorise.")
+			p.Wrong("right", "The integration may not read "+r.what+".", "Tick "+r.resource+" under System → Integrations → (the integration) → API, save and reauthorise.")
 			continue
 		}
-		p.found("right", "The integration reads "+what(r)+".")
+		p.Found("right", "The integration reads "+what(r)+".")
 	}
 	return nil
 }
@@ -128,7 +106,7 @@ func what(r right) string {
 func (p *prober) stores(ctx context.Context) {
 	vs, err := p.storeViews(ctx)
 	if err != nil {
-		p.failed("store views", err)
+		p.Failed("store views", err)
 		return
 	}
 	if vs.main.id == "" {
@@ -140,14 +118,14 @@ func (p *prober) stores(ctx context.Context) {
 		v := vs.byID[id]
 		codes = append(codes, fmt.Sprintf("%s (%s)", v.code, v.locale))
 	}
-	p.found("store views", "The shop has "+strings.Join(codes, ", ")+".")
+	p.Found("store views", "The shop has "+strings.Join(codes, ", ")+".")
 	if len(p.config.Stores) > 0 {
 		if _, err := p.storeIDs(ctx); err != nil {
-			p.failed("stores", err)
+			p.Failed("stores", err)
 		}
 	}
-	p.found("time zone", "The shop lives in "+p.Zone+".")
-	p.found("currency", "Prices are in "+p.Currency+".")
+	p.Found("time zone", "The shop lives in "+p.Zone+".")
+	p.Found("currency", "Prices are in "+p.Currency+".")
 	p.Name = p.nameOf(ctx, vs.main.id)
 }
 
@@ -167,17 +145,4 @@ func (p *prober) nameOf(ctx context.Context, id string) string {
 		}
 	}
 	return ""
-}
-
-func (p *prober) compareClocks() {
-	if p.ShopTime.IsZero() {
-		p.wrong("clock", "The shop's answers carry no Date.", "Let the proxy before the shop pass the Date header on.")
-		return
-	}
-	skew := p.ShopTime.Sub(p.clock().UTC()).Truncate(time.Second)
-	if skew > maxSkew || skew < -maxSkew {
-		p.wrong("clock", fmt.Sprintf("The shop's clock is %s off this machine's.", skew), "Set both clocks by NTP.")
-		return
-	}
-	p.found("clock", "The clocks agree.")
 }

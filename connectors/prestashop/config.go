@@ -4,13 +4,10 @@ package prestashop
 
 import (
 	"fmt"
-	"net"
-	"net/url"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/relance/relance/connectors/mapping"
+	"github.com/relance/relance/connectors/rest"
 	"github.com/relance/relance/internal/fault"
 )
 
@@ -32,12 +29,9 @@ const keyLength = 32
 // Validate finds what can be seen to be wrong without asking the shop. Paths are below the block. No message holds the
 // key.
 func (c Config) Validate() []fault.Problem {
-	var ps []fault.Problem
+	ps := rest.Address{URL: c.URL, CAFile: c.CAFile, API: "/api"}.Check()
 	add := func(path, msg, want string) {
 		ps = append(ps, fault.Problem{Path: path, Message: msg, Want: want})
-	}
-	if msg, want := checkURL(c.URL); msg != "" {
-		add("$.url", msg, want)
 	}
 	switch {
 	case c.Key == "":
@@ -45,41 +39,7 @@ func (c Config) Validate() []fault.Problem {
 	case len(c.Key) != keyLength:
 		add("$.key", fmt.Sprintf("key has %d characters", len(c.Key)), "the 32 characters that PrestaShop shows under Advanced Parameters → Webservice")
 	}
-	if c.CAFile != "" {
-		if _, err := os.Stat(c.CAFile); err != nil {
-			add("$.ca_file", "ca_file cannot be read", "the path of a PEM file that exists")
-		}
-	}
 	return ps
-}
-
-func checkURL(raw string) (msg, want string) {
-	want = "the shop's address, for example https://boutique.example.com"
-	if raw == "" {
-		return "url is missing", want
-	}
-	u, err := url.Parse(raw)
-	switch {
-	case err != nil || u.Host == "":
-		return "url is not a web address", want
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return "url holds more than an address", want + "; the key belongs into key"
-	case strings.HasSuffix(strings.TrimRight(u.Path, "/"), "/api"):
-		return "url holds the path of the webservice", want + ", without /api"
-	case u.Scheme == "http" && !loopback(u.Hostname()):
-		return "plain http would show the key to everybody on the way", "https://" + u.Host
-	case u.Scheme != "http" && u.Scheme != "https":
-		return fmt.Sprintf("scheme %q is not understood", u.Scheme), want
-	}
-	return "", ""
-}
-
-func loopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }
 
 // fieldRoot begins a field that the platform does not have by itself: overrides and modules add some to the webservice.

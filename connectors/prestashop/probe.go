@@ -8,38 +8,16 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/relance/relance/connectors"
+	"github.com/relance/relance/connectors/probe"
 	"github.com/relance/relance/internal/fault"
 )
-
-const maxSkew = 5 * time.Minute
 
 // prober collects findings.
 type prober struct {
 	*Source
-	connectors.ProbeResult
-}
-
-func (p *prober) found(what, text string) {
-	p.Findings = append(p.Findings, connectors.Finding{What: what, OK: true, Text: text})
-}
-
-func (p *prober) wrong(what, text, mend string) {
-	p.Findings = append(p.Findings, connectors.Finding{What: what, Text: text, Mend: mend})
-}
-
-func (p *prober) failed(what string, err error) {
-	mend := fault.HintOf(err)
-	if mend == "" {
-		mend = "Try again in a moment; if it stays, look at the shop's own error log."
-	}
-	text := err.Error()
-	if f, ok := errors.AsType[*fault.Error](err); ok && f.Err != nil {
-		text = "The check failed: " + f.Err.Error() + "."
-	}
-	p.wrong(what, text, mend)
+	probe.Report
 }
 
 // Probe checks address, key, each right, version, time zone, currency and clock (connectors.Source). Its error repeats
@@ -53,12 +31,12 @@ func (s *Source) Probe(ctx context.Context) (connectors.ProbeResult, error) {
 	p.rights(may)
 	p.ways()
 	if err := p.meanings(ctx); err != nil {
-		p.failed("time zone", err)
+		p.Failed("time zone", err)
 	}
 	if err := p.mapped(ctx, may); err != nil {
-		p.failed("mapping", err)
+		p.Failed("mapping", err)
 	}
-	p.compareClocks()
+	p.CompareClocks(p.clock())
 	return p.ProbeResult, nil
 }
 
@@ -74,23 +52,23 @@ func (p *prober) root(ctx context.Context) (map[string]methods, error) {
 		if r := asRefused(err); r == nil || r.away && !r.bare {
 			what = "address"
 		}
-		p.failed(what, err)
+		p.Failed(what, err)
 		return nil, err
 	}
 	p.ShopTime = shopTime(a)
 	name, may, err := readRights(a.Body)
 	if err != nil {
 		err := &fault.Error{Class: fault.Operator, Op: "prestashop: " + op, Err: err, Hint: hintNone}
-		p.failed("address", err)
+		p.Failed("address", err)
 		return nil, err
 	}
 	p.Name, p.Version = name, p.client.shopVersion()
-	p.found("address", fmt.Sprintf("The shop %q answers.", name))
-	p.found("key", fmt.Sprintf("The key may read %d kinds of records.", len(may)))
+	p.Found("address", fmt.Sprintf("The shop %q answers.", name))
+	p.Found("key", fmt.Sprintf("The key may read %d kinds of records.", len(may)))
 	if p.Version == "" {
-		p.found("version", "The shop does not tell its version.")
+		p.Found("version", "The shop does not tell its version.")
 	} else {
-		p.found("version", "PrestaShop "+p.Version+".")
+		p.Found("version", "PrestaShop "+p.Version+".")
 	}
 	return may, nil
 }
@@ -153,13 +131,13 @@ func (p *prober) rights(may map[string]methods) {
 	} {
 		if !may[r.path].get {
 			missing = append(missing, r.path)
-			p.wrong("right: "+r.path, "The key may not read "+r.path+": "+r.lost+" stay unknown.",
+			p.Wrong("right: "+r.path, "The key may not read "+r.path+": "+r.lost+" stay unknown.",
 				"Tick View (GET) for "+r.path+" under Advanced Parameters → Webservice.")
 		}
 	}
 	if !may["configurations"].get && p.zone == "" {
 		missing = append(missing, "configurations")
-		p.wrong("right: configurations", "The key may not read configurations: the shop's time zone stays unknown.",
+		p.Wrong("right: configurations", "The key may not read configurations: the shop's time zone stays unknown.",
 			"Tick View (GET) for configurations, or write the shop's zone into its file (zone: Europe/Paris).")
 	}
 	for _, r := range []string{"configurations", "countries", "states", "groups", "manufacturers", "product_option_values", "order_cart_rules", "cart_rules"} {
@@ -168,15 +146,15 @@ func (p *prober) rights(may map[string]methods) {
 		}
 	}
 	if len(missing) == 0 {
-		p.found("rights", "The key may read everything that is needed.")
+		p.Found("rights", "The key may read everything that is needed.")
 	}
 	if len(optional) > 0 {
-		p.found("more rights", "With the right to view "+strings.Join(optional, ", ")+" more would be known: names of countries, groups, brands, options and vouchers, or the shop's settings.")
+		p.Found("more rights", "With the right to view "+strings.Join(optional, ", ")+" more would be known: names of countries, groups, brands, options and vouchers, or the shop's settings.")
 	}
 	if may["customers"].patch {
-		p.found("unsubscribe", "The key may write an unsubscription back into the shop.")
+		p.Found("unsubscribe", "The key may write an unsubscription back into the shop.")
 	} else {
-		p.found("unsubscribe", "The key may not change customers: unsubscriptions are kept here, and not written back into the shop. The right is Partial edit (PATCH) for customers, from PrestaShop 8 on.")
+		p.Found("unsubscribe", "The key may not change customers: unsubscriptions are kept here, and not written back into the shop. The right is Partial edit (PATCH) for customers, from PrestaShop 8 on.")
 	}
 }
 
@@ -184,10 +162,10 @@ func (p *prober) rights(may map[string]methods) {
 func (p *prober) ways() {
 	dispatcher, inQuery := p.client.way()
 	if dispatcher {
-		p.found("rewriting", "The server does not rewrite /api/, so /webservice/dispatcher.php is asked.")
+		p.Found("rewriting", "The server does not rewrite /api/, so /webservice/dispatcher.php is asked.")
 	}
 	if inQuery {
-		p.found("header", "The server drops the Authorization header, so the key travels in the address, where the server's access log keeps it. Better let the header through in .htaccess.")
+		p.Found("header", "The server drops the Authorization header, so the key travels in the address, where the server's access log keeps it. Better let the header through in .htaccess.")
 	}
 }
 
@@ -201,8 +179,8 @@ func (p *prober) meanings(ctx context.Context) error {
 	if d.shopName != "" {
 		p.Name = d.shopName
 	}
-	p.found("time zone", "The shop lives in "+d.zoneName+".")
-	p.found("currency", "Prices are in "+d.base.iso+".")
+	p.Found("time zone", "The shop lives in "+d.zoneName+".")
+	p.Found("currency", "Prices are in "+d.base.iso+".")
 	return nil
 }
 
@@ -217,22 +195,9 @@ func (p *prober) mapped(ctx context.Context, may map[string]methods) error {
 		}
 		for _, f := range plain(p.expressions()) {
 			if p.client.lacks(res.path, f) {
-				p.wrong("mapping", "The shop's "+res.path+" have no field "+f+", which the mapping names.", "Correct the mapping, or let the module that adds the field show it in the webservice.")
+				p.Wrong("mapping", "The shop's "+res.path+" have no field "+f+", which the mapping names.", "Correct the mapping, or let the module that adds the field show it in the webservice.")
 			}
 		}
 	}
 	return nil
-}
-
-func (p *prober) compareClocks() {
-	if p.ShopTime.IsZero() {
-		p.wrong("clock", "The shop's answers carry no Date.", "Let the proxy before the shop pass the Date header on.")
-		return
-	}
-	skew := p.ShopTime.Sub(p.clock().UTC()).Truncate(time.Second)
-	if skew > maxSkew || skew < -maxSkew {
-		p.wrong("clock", fmt.Sprintf("The shop's clock is %s off this machine's.", skew), "Set both clocks by NTP.")
-		return
-	}
-	p.found("clock", "The clocks agree.")
 }

@@ -3,14 +3,11 @@
 package woocommerce
 
 import (
-	"fmt"
-	"net"
-	"net/url"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/relance/relance/connectors/mapping"
+	"github.com/relance/relance/connectors/rest"
 	"github.com/relance/relance/internal/fault"
 )
 
@@ -41,12 +38,9 @@ func Fields() mapping.Fields {
 
 // Validate finds what can be seen to be wrong without asking the shop. Paths are below the block. No message holds a secret.
 func (c Config) Validate() []fault.Problem {
-	var ps []fault.Problem
+	ps := rest.Address{URL: c.URL, CAFile: c.CAFile, API: "/wp-json", Plain: true}.Check()
 	add := func(path, msg, want string) {
 		ps = append(ps, fault.Problem{Path: path, Message: msg, Want: want})
-	}
-	if msg, want := checkURL(c.URL); msg != "" {
-		add("$.url", msg, want)
 	}
 	if c.Key == "" {
 		add("$.key", "key is missing", "the consumer key, for example ${WOO_KEY}; WooCommerce shows it once under Settings → Advanced → REST API")
@@ -57,37 +51,5 @@ func (c Config) Validate() []fault.Problem {
 	if c.Key != "" && strings.HasPrefix(c.Key, "cs_") && strings.HasPrefix(c.Secret, "ck_") {
 		add("$.key", "key and secret are exchanged", "the key begins with ck_, the secret with cs_")
 	}
-	if c.CAFile != "" {
-		if _, err := os.Stat(c.CAFile); err != nil {
-			add("$.ca_file", "ca_file cannot be read", "the path of a PEM file that exists")
-		}
-	}
 	return ps
-}
-
-func checkURL(raw string) (msg, want string) {
-	want = "the shop's address, for example https://boutique.example.com"
-	if raw == "" {
-		return "url is missing", want
-	}
-	u, err := url.Parse(raw)
-	switch {
-	case err != nil || u.Host == "":
-		return "url is not a web address", want
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return "url holds more than an address", want + "; keys belong into key and secret"
-	case strings.Contains(u.Path, "/wp-json"):
-		return "url holds the path of the API", want + ", without /wp-json"
-	case u.Scheme != "http" && u.Scheme != "https":
-		return fmt.Sprintf("scheme %q is not understood", u.Scheme), want
-	}
-	return "", ""
-}
-
-func loopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/dghubble/oauth1"
 
+	"github.com/relance/relance/connectors/probe"
 	"github.com/relance/relance/connectors/rest"
 	"github.com/relance/relance/internal/fault"
 )
@@ -67,7 +68,7 @@ func (k *keys) others(base, home string, skewed bool) []way {
 		add(way{"http://" + rest}) // the proxy ends TLS and does not say so
 		add(way{"https://" + rest})
 	}
-	if u, err := url.Parse(base); err == nil && (u.Scheme == "https" || loopback(u.Hostname())) {
+	if u, err := url.Parse(base); err == nil && (u.Scheme == "https" || rest.Loopback(u.Hostname())) {
 		add(way{})
 	}
 	return out
@@ -167,7 +168,7 @@ func (k *keys) behind(a rest.Answer) time.Duration {
 	if at.IsZero() {
 		return 0
 	}
-	if d := at.Sub(k.clock()); d > maxSkew || d < -maxSkew {
+	if d := at.Sub(k.clock()); d > probe.MaxSkew || d < -probe.MaxSkew {
 		return d
 	}
 	return 0

@@ -10,38 +10,16 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/relance/relance/connectors"
+	"github.com/relance/relance/connectors/probe"
 	"github.com/relance/relance/internal/fault"
 )
-
-const maxSkew = 5 * time.Minute
 
 // prober collects findings.
 type prober struct {
 	*Source
-	connectors.ProbeResult
-}
-
-func (p *prober) found(what, text string) {
-	p.Findings = append(p.Findings, connectors.Finding{What: what, OK: true, Text: text})
-}
-
-func (p *prober) wrong(what, text, mend string) {
-	p.Findings = append(p.Findings, connectors.Finding{What: what, Text: text, Mend: mend})
-}
-
-func (p *prober) failed(what string, err error) {
-	mend := fault.HintOf(err)
-	if mend == "" {
-		mend = "Try again in a moment; if it stays, look at the shop's own error log."
-	}
-	text := err.Error()
-	if f, ok := errors.AsType[*fault.Error](err); ok && f.Err != nil {
-		text = "The check failed: " + f.Err.Error() + "."
-	}
-	p.wrong(what, text, mend)
+	probe.Report
 }
 
 // Probe checks address, key, rights, version, currency and clock (connectors.Source). Its error repeats the finding that
@@ -58,7 +36,7 @@ func (s *Source) Probe(ctx context.Context) (connectors.ProbeResult, error) {
 	p.version(ctx)
 	p.permission(ctx)
 	p.webhooks(ctx)
-	p.compareClocks()
+	p.CompareClocks(p.clock())
 	return p.ProbeResult, nil
 }
 
@@ -67,7 +45,7 @@ func (p *prober) index(ctx context.Context) error {
 	const op = "read the index of the API"
 	a, err := p.client.look(ctx, op, "/wp-json/", url.Values{"_fields": {"name,home,gmt_offset,timezone_string,namespaces"}})
 	if err != nil {
-		p.failed("address", err)
+		p.Failed("address", err)
 		return err
 	}
 	var w struct {
@@ -77,17 +55,17 @@ func (p *prober) index(ctx context.Context) error {
 		Namespaces list[text] `json:"namespaces"`
 	}
 	if err := p.client.Decode(op, a.Answer, &w); err != nil {
-		p.failed("address", err)
+		p.Failed("address", err)
 		return err
 	}
 	p.Name, p.Zone, p.ShopTime = string(w.Name), zone(string(w.Zone), string(w.Offset)), a.date()
 	if !slices.Contains(w.Namespaces, "wc/v3") {
 		err := &fault.Error{Class: fault.Operator, Op: "woocommerce: " + op, Err: errors.New("WordPress answers, WooCommerce does not"), Hint: hintRoute}
-		p.failed("address", err)
+		p.Failed("address", err)
 		return err
 	}
-	p.found("address", fmt.Sprintf("The shop %q answers.", p.Name))
-	p.found("time zone", "The shop lives in "+p.Zone+".")
+	p.Found("address", fmt.Sprintf("The shop %q answers.", p.Name))
+	p.Found("time zone", "The shop lives in "+p.Zone+".")
 	return nil
 }
 
@@ -110,10 +88,10 @@ func zone(name, offset string) string {
 func (p *prober) orders(ctx context.Context) error {
 	a, err := p.client.get(ctx, "list orders", "orders", url.Values{"per_page": {"1"}, "status": {"any"}, "_fields": {"id"}})
 	if err != nil {
-		p.failed("key", err)
+		p.Failed("key", err)
 		return err
 	}
-	p.found("key", fmt.Sprintf("The key reads orders; the shop has %d.", max(a.total(), 0)))
+	p.Found("key", fmt.Sprintf("The key reads orders; the shop has %d.", max(a.total(), 0)))
 	return nil
 }
 
@@ -121,22 +99,22 @@ func (p *prober) customers(ctx context.Context) {
 	const op = "list customers"
 	a, err := p.client.get(ctx, op, "customers", url.Values{"per_page": {"1"}, "role": {"all"}})
 	if err != nil {
-		p.failed("customers", err)
+		p.Failed("customers", err)
 		return
 	}
 	ws, err := decodeList[struct {
 		Meta json.RawMessage `json:"meta_data"`
 	}](p.client, op, a)
 	if err != nil {
-		p.failed("customers", err)
+		p.Failed("customers", err)
 		return
 	}
 	if len(ws) > 0 && ws[0].Meta == nil {
-		p.wrong("customers", "The key belongs to a shop manager: customers come without their meta data, so opt-in flags, birthdays and attributes stay unknown.",
+		p.Wrong("customers", "The key belongs to a shop manager: customers come without their meta data, so opt-in flags, birthdays and attributes stay unknown.",
 			"Create the key (and the webhooks) under an administrator.")
 		return
 	}
-	p.found("customers", fmt.Sprintf("The key reads customers with their meta data; the shop has %d accounts.", max(a.total(), 0)))
+	p.Found("customers", fmt.Sprintf("The key reads customers with their meta data; the shop has %d accounts.", max(a.total(), 0)))
 }
 
 // version is only a courtesy: a key may work without the right to see it.
@@ -156,24 +134,24 @@ func (p *prober) version(ctx context.Context) {
 		err = p.client.Decode(op, a.Answer, &w)
 	}
 	if r, ok := errors.AsType[*refused](err); ok && r.status >= 400 && r.status < 500 && r.status != http.StatusTooManyRequests {
-		p.found("version", "The shop does not tell its version to this key.")
+		p.Found("version", "The shop does not tell its version to this key.")
 	} else if err != nil {
-		p.failed("version", err)
+		p.Failed("version", err)
 	} else {
 		p.Version, p.Currency = string(w.Environment.Version), string(w.Settings.Currency)
-		p.found("version", fmt.Sprintf("WooCommerce %s on WordPress %s.", w.Environment.Version, w.Environment.WP))
+		p.Found("version", fmt.Sprintf("WooCommerce %s on WordPress %s.", w.Environment.Version, w.Environment.WP))
 	}
 	if p.Currency == "" {
 		if p.Currency, err = p.shopCurrency(ctx, true); err != nil {
-			p.failed("currency", err)
+			p.Failed("currency", err)
 			return
 		}
 	}
 	if p.Currency == "" {
-		p.found("currency", "The shop does not tell its currency to this key: prices of products stay unknown, orders carry their own.")
+		p.Found("currency", "The shop does not tell its currency to this key: prices of products stay unknown, orders carry their own.")
 		return
 	}
-	p.found("currency", "Prices are in "+p.Currency+".")
+	p.Found("currency", "Prices are in "+p.Currency+".")
 }
 
 // permission finds out whether the key may write, where there is something to write: a change of what does not exist
@@ -184,11 +162,11 @@ func (p *prober) permission(ctx context.Context) {
 	}
 	_, err := p.client.write(ctx, "ask for the permission to write", http.MethodPut, "webhooks/0", struct{}{})
 	if mayNot(err) {
-		p.found("permission", "The key may only read: whoever unsubscribes stays subscribed in the shop's own list, and webhooks are to be made by hand. Permission Read/Write lets Relance do both.")
+		p.Found("permission", "The key may only read: whoever unsubscribes stays subscribed in the shop's own list, and webhooks are to be made by hand. Permission Read/Write lets Relance do both.")
 		return
 	}
 	if r, ok := errors.AsType[*refused](err); ok && (r.status == http.StatusBadRequest || r.status == http.StatusNotFound) {
-		p.found("permission", "The key may write.")
+		p.Found("permission", "The key may write.")
 	} // else it cannot be said; the tasks will tell
 }
 
@@ -199,7 +177,7 @@ func (p *prober) webhooks(ctx context.Context) {
 	}
 	all, err := p.listHooks(ctx)
 	if err != nil {
-		p.found("webhooks", "The key may not see the shop's webhooks; polling finds everything, later.")
+		p.Found("webhooks", "The key may not see the shop's webhooks; polling finds everything, later.")
 		return
 	}
 	k, here, off := hookKeeper{Source: p.Source}, 0, 0
@@ -218,18 +196,5 @@ func (p *prober) webhooks(ctx context.Context) {
 	if here < len(topics()) || off > 0 {
 		text += "; `relance run` sees to them"
 	}
-	p.found("webhooks", text+".")
-}
-
-func (p *prober) compareClocks() {
-	if p.ShopTime.IsZero() {
-		p.wrong("clock", "The shop's answers carry no Date.", "Let the proxy before the shop pass the Date header on.")
-		return
-	}
-	skew := p.ShopTime.Sub(p.clock().UTC()).Truncate(time.Second)
-	if skew > maxSkew || skew < -maxSkew {
-		p.wrong("clock", fmt.Sprintf("The shop's clock is %s off this machine's.", skew), "Set both clocks by NTP.")
-		return
-	}
-	p.found("clock", "The clocks agree.")
+	p.Found("webhooks", text+".")
 }

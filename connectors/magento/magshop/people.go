@@ -127,7 +127,7 @@ func (s *Shop) putCustomer(r *http.Request, id string) reply {
 	}
 	if len(missing) > 0 {
 		a := ok(object{"message": "One or more input exceptions have occurred.", "errors": missing})
-		a.status = http.StatusBadRequest
+		a.Status = http.StatusBadRequest
 		return a
 	}
 	maps.Copy(rec.data, w.Customer)

@@ -9,14 +9,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/relance/relance/connectors/modelshop"
 )
 
 // reply is an answer before it is written.
-type reply struct {
-	status int
-	header http.Header
-	body   []byte
-}
+type reply = modelshop.Reply
 
 func ok(v any) reply {
 	var b bytes.Buffer
@@ -25,7 +23,7 @@ func ok(v any) reply {
 	if e.Encode(v) != nil { // made of texts, numbers, lists and maps
 		return crash()
 	}
-	return reply{status: http.StatusOK, header: http.Header{"Content-Type": {"application/json; charset=utf-8"}}, body: bytes.TrimSpace(b.Bytes())}
+	return reply{Status: http.StatusOK, Header: http.Header{"Content-Type": {"application/json; charset=utf-8"}}, Body: bytes.TrimSpace(b.Bytes())}
 }
 
 // refuse is an error: a template and what fills it, an object by name or a list by number.
@@ -35,7 +33,7 @@ func refuse(status int, message string, parameters any) reply {
 		v["parameters"] = parameters
 	}
 	a := ok(v)
-	a.status = status
+	a.Status = status
 	return a
 }
 
@@ -61,16 +59,11 @@ func (s *Shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	date := s.opts.Clock().UTC().Format(http.TimeFormat) // what is shown was true at or after it
 	a := s.answer(r)
-	a.header.Set("Date", date)
-	a.header.Set("X-Powered-By", "PHP/8.2.36")
-	a.header.Set("Set-Cookie", "PHPSESSID=magshop; path=/; HttpOnly; SameSite=Lax")
-	a.header.Set("Cache-Control", "no-store")
-	if f != nil && f.apply(w, r, &a) {
-		return
-	}
-	maps.Copy(w.Header(), a.header)
-	w.WriteHeader(a.status)
-	_, _ = w.Write(a.body) // a reader that went away is not the shop's concern
+	a.Header.Set("Date", date)
+	a.Header.Set("X-Powered-By", "PHP/8.2.36")
+	a.Header.Set("Set-Cookie", "PHPSESSID=magshop; path=/; HttpOnly; SameSite=Lax")
+	a.Header.Set("Cache-Control", "no-store")
+	f.Send(w, r, a)
 }
 
 func (s *Shop) answer(r *http.Request) reply {
@@ -79,7 +72,7 @@ func (s *Shop) answer(r *http.Request) reply {
 		if s.opts.Old {
 			version = "Magento/2.3 (Community)"
 		}
-		return reply{http.StatusOK, http.Header{"Content-Type": {"text/html; charset=UTF-8"}}, []byte(version)}
+		return reply{Status: http.StatusOK, Header: http.Header{"Content-Type": {"text/html; charset=UTF-8"}}, Body: []byte(version)}
 	}
 	if accept := r.Header.Get("Accept"); strings.HasPrefix(accept, "text/") {
 		return page(http.StatusInternalServerError, "There has been an error processing your request")
@@ -111,7 +104,7 @@ func (s *Shop) answer(r *http.Request) reply {
 }
 
 func page(status int, title string) reply {
-	return reply{status, http.Header{"Content-Type": {"text/html; charset=UTF-8"}}, []byte("<!doctype html>\n<html xmlns=\"http://www.w3.org/1999/xhtml\" >\n<head>\n    <title>" + title + "</title>\n</head><body></body></html>")}
+	return reply{Status: status, Header: http.Header{"Content-Type": {"text/html; charset=UTF-8"}}, Body: []byte("<!doctype html>\n<html xmlns=\"http://www.w3.org/1999/xhtml\" >\n<head>\n    <title>" + title + "</title>\n</head><body></body></html>")}
 }
 
 func (s *Shop) hasStore(code string) bool {

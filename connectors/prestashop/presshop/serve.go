@@ -14,20 +14,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/relance/relance/connectors/modelshop"
 )
 
 // reply is an answer before it is written.
-type reply struct {
-	status int
-	header http.Header
-	body   []byte
-}
-
-func (a reply) write(w http.ResponseWriter) {
-	maps.Copy(w.Header(), a.header)
-	w.WriteHeader(a.status)
-	_, _ = w.Write(a.body) // a reader that went away is not the shop's concern
-}
+type reply = modelshop.Reply
 
 // ServeHTTP answers as /api/ and /webservice/dispatcher.php do.
 func (s *Shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -41,11 +33,8 @@ func (s *Shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f = hook(r)
 	}
 	a := s.answer(r, now)
-	a.header.Set("Date", now.Format(http.TimeFormat))
-	if f != nil && f.apply(w, r, &a) {
-		return
-	}
-	a.write(w)
+	a.Header.Set("Date", now.Format(http.TimeFormat))
+	f.Send(w, r, a)
 }
 
 // request is one question to the webservice.
@@ -65,15 +54,15 @@ func (s *Shop) answer(r *http.Request, now time.Time) reply {
 	}
 	if req.key == "" {
 		a := page(http.StatusUnauthorized, "401 "+http.StatusText(http.StatusUnauthorized))
-		a.header.Set("WWW-Authenticate", realm)
+		a.Header.Set("WWW-Authenticate", realm)
 		return a
 	}
 	s.mu.Lock()
 	a := s.handle(req)
 	junk := s.junk
 	s.mu.Unlock()
-	h := a.header
-	if a.status == http.StatusInternalServerError && len(a.body) == 0 {
+	h := a.Header
+	if a.Status == http.StatusInternalServerError && len(a.Body) == 0 {
 		return a // a fatal error of PHP: the webservice did not come to its headers
 	}
 	h.Set("Access-Time", strconv.FormatInt(now.Unix(), 10))
@@ -83,10 +72,10 @@ func (s *Shop) answer(r *http.Request, now time.Time) reply {
 	if h.Get("PSWS-Version") == "" {
 		h.Set("PSWS-Version", s.opts.Version)
 	}
-	if a.status == http.StatusOK {
-		sum := sha1.Sum(a.body) //nolint:gosec // as PrestaShop does
+	if a.Status == http.StatusOK {
+		sum := sha1.Sum(a.Body) //nolint:gosec // as PrestaShop does
 		h.Set("Content-Sha1", hex.EncodeToString(sum[:]))
-		a.body = append([]byte(junk), a.body...)
+		a.Body = append([]byte(junk), a.Body...)
 	}
 	return a
 }
@@ -94,7 +83,7 @@ func (s *Shop) answer(r *http.Request, now time.Time) reply {
 const realm = `Basic realm="Welcome to PrestaShop Webservice, please enter the authentication key as the login. No password required."`
 
 func page(status int, body string) reply {
-	return reply{status: status, header: http.Header{"Content-Type": {"text/html; charset=utf-8"}}, body: []byte(body)}
+	return reply{Status: status, Header: http.Header{"Content-Type": {"text/html; charset=utf-8"}}, Body: []byte(body)}
 }
 
 // routed reads a request; ok is false for what the web server does not pass on.
@@ -126,13 +115,13 @@ func (s *Shop) handle(req request) reply {
 	own := s.opts.Key[:len(s.opts.Key)-1]
 	switch {
 	case s.disabled:
-		return req.refuse(http.StatusServiceUnavailable, said{22, "The PrestaShop webservice is disabled. Please activate it in the PrestaShop Back Office"}).unknown()
+		return unknown(req.refuse(http.StatusServiceUnavailable, said{22, "The PrestaShop webservice is disabled. Please activate it in the PrestaShop Back Office"}))
 	case len(req.key) != 32:
-		return req.refuse(http.StatusUnauthorized, said{18, "Invalid authentication key format"}).unknown()
+		return unknown(req.refuse(http.StatusUnauthorized, said{18, "Invalid authentication key format"}))
 	case req.key == own+"N" && req.key != s.opts.Key:
-		return req.refuse(http.StatusUnauthorized, said{21, "No permission for this authentication key"}).unknown()
+		return unknown(req.refuse(http.StatusUnauthorized, said{21, "No permission for this authentication key"}))
 	case req.key != s.opts.Key && req.key != own+"R":
-		return req.refuse(http.StatusUnauthorized, said{20, "Authentification key is not active"}, said{21, "No permission for this authentication key"}).unknown()
+		return unknown(req.refuse(http.StatusUnauthorized, said{20, "Authentification key is not active"}, said{21, "No permission for this authentication key"}))
 	case req.path == "" && req.json:
 		return page(http.StatusInternalServerError, "") // a fatal error of PHP
 	case req.path == "":
@@ -156,7 +145,7 @@ func (s *Shop) handle(req request) reply {
 		n, _ := strconv.ParseInt(id, 10, 64) // no number is no row
 		r := s.find(name, n)
 		if r == nil {
-			return reply{status: http.StatusNotFound, header: http.Header{"Content-Type": {""}}}
+			return reply{Status: http.StatusNotFound, Header: http.Header{"Content-Type": {""}}}
 		}
 		if req.q.Get("display") == "" {
 			return req.data(fmt.Appendf(nil, `{"%s":%s}`, strings.TrimSuffix(node(name), "s"), r.detail(s.style())))
@@ -187,9 +176,9 @@ func node(resource string) string {
 // data is a 200 in the form that was asked for; of XML only that it is XML.
 func (req request) data(body []byte) reply {
 	if !req.json {
-		return reply{status: http.StatusOK, header: http.Header{"Content-Type": {"text/xml;charset=utf-8"}}, body: []byte(xmlHead + "<list/>\n</prestashop>\n")}
+		return reply{Status: http.StatusOK, Header: http.Header{"Content-Type": {"text/xml;charset=utf-8"}}, Body: []byte(xmlHead + "<list/>\n</prestashop>\n")}
 	}
-	return reply{status: http.StatusOK, header: http.Header{"Content-Type": {"application/json"}}, body: body}
+	return reply{Status: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: body}
 }
 
 const xmlHead = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<prestashop xmlns:xlink=\"http://www.w3.org/1999/xlink\">\n"
@@ -214,7 +203,7 @@ func (req request) refuse(status int, errs ...said) reply {
 			fmt.Fprintf(&b, `{"code":%d,"message":%s}`, e.code, text)
 		}
 		b.WriteString("]}")
-		return reply{status, h, b.Bytes()}
+		return reply{Status: status, Header: h, Body: b.Bytes()}
 	}
 	h.Set("Content-Type", "text/xml;charset=utf-8")
 	b.WriteString(xmlHead + "<errors>\n")
@@ -222,14 +211,14 @@ func (req request) refuse(status int, errs ...said) reply {
 		fmt.Fprintf(&b, "<error>\n<code><![CDATA[%d]]></code>\n<message><![CDATA[%s]]></message>\n</error>\n", e.code, e.text)
 	}
 	b.WriteString("</errors>\n</prestashop>\n")
-	return reply{status, h, b.Bytes()}
+	return reply{Status: status, Header: h, Body: b.Bytes()}
 }
 
 // unknown is an answer to nobody: the version is kept back.
-func (a reply) unknown() reply {
-	a.header.Set("PSWS-Version", "0")
-	if a.status == http.StatusUnauthorized {
-		a.header.Set("WWW-Authenticate", realm)
+func unknown(a reply) reply {
+	a.Header.Set("PSWS-Version", "0")
+	if a.Status == http.StatusUnauthorized {
+		a.Header.Set("WWW-Authenticate", realm)
 	}
 	return a
 }
@@ -246,7 +235,7 @@ func (s *Shop) index(req request) reply {
 		fmt.Fprintf(&b, "<%s xlink:href=\"http://shop-a.example.com/api/%s\" %s>\n<description %s>\nThe %s</description>\n</%s>\n", name, name, rights, rights, name, name)
 	}
 	b.WriteString("</api>\n</prestashop>\n")
-	return reply{http.StatusOK, http.Header{"Content-Type": {"text/xml;charset=utf-8"}}, b.Bytes()}
+	return reply{Status: http.StatusOK, Header: http.Header{"Content-Type": {"text/xml;charset=utf-8"}}, Body: b.Bytes()}
 }
 
 // patch changes the fields that an XML body names. A body in JSON is a fatal mistake.
@@ -268,7 +257,7 @@ func (s *Shop) patch(req request, id string) reply {
 	n, _ := strconv.ParseInt(id, 10, 64) // no number is no row
 	r := s.find("customers", n)
 	if r == nil || w.Customer.ID != n {
-		return reply{status: http.StatusNotFound, header: http.Header{"Content-Type": {""}}}
+		return reply{Status: http.StatusNotFound, Header: http.Header{"Content-Type": {""}}}
 	}
 	for _, f := range w.Customer.Fields {
 		r.set(f.XMLName.Local, f.Value)

@@ -108,7 +108,7 @@ func (s *Shop) hookBody(e event) []byte {
 	if r != nil {
 		return r.raw
 	}
-	return errorBody(http.StatusNotFound, c.notFound, c.notFoundText).body
+	return errorBody(http.StatusNotFound, c.notFound, c.notFoundText).Body
 }
 
 func (s *Shop) hookHeader(e event, body []byte, id int, secret string) http.Header {

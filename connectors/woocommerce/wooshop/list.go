@@ -76,12 +76,12 @@ func (s *Shop) list(who caller, c collection, all []*record, q url.Values) reply
 			}
 		}
 	}
-	a := reply{status: http.StatusOK, header: http.Header{}, body: array(raws)}
+	a := reply{Status: http.StatusOK, Header: http.Header{}, Body: array(raws)}
 	pages := (total + p.perPage - 1) / p.perPage
-	a.header.Set("X-WP-Total", strconv.Itoa(total))
-	a.header.Set("X-WP-TotalPages", strconv.Itoa(pages))
+	a.Header.Set("X-WP-Total", strconv.Itoa(total))
+	a.Header.Set("X-WP-TotalPages", strconv.Itoa(pages))
 	if l := links(c, q, p.page, pages); l != "" {
-		a.header.Set("Link", l)
+		a.Header.Set("Link", l)
 	}
 	return a
 }
@@ -286,7 +286,7 @@ func invalid(param, code, text string) *reply {
 		Params  map[string]string `json:"params"`
 		Details map[string]detail `json:"details"`
 	}
-	return &reply{status: http.StatusBadRequest, header: http.Header{}, body: phpJSON(struct {
+	return &reply{Status: http.StatusBadRequest, Header: http.Header{}, Body: phpJSON(struct {
 		Code    string `json:"code"`
 		Message string `json:"message"`
 		Data    data   `json:"data"`

@@ -1,12 +1,13 @@
 package wooshop
 
 import (
-	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/relance/relance/connectors/modelshop"
 )
 
 const statusTrash = "trash"
@@ -22,30 +23,17 @@ func (s *Shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f = hook(r)
 	}
 	a := s.answer(r) //nolint:contextcheck // a webhook is delivered although whoever caused it went away
-	if f != nil && f.apply(w, r, &a) {
-		return
-	}
-	a.write(w)
+	f.Send(w, r, a)
 }
 
 // reply is an answer before it is written.
-type reply struct {
-	status int
-	header http.Header
-	body   []byte
-}
-
-func (a reply) write(w http.ResponseWriter) {
-	maps.Copy(w.Header(), a.header)
-	w.WriteHeader(a.status)
-	_, _ = w.Write(a.body) // a reader that went away is not the shop's concern
-}
+type reply = modelshop.Reply
 
 // answer routes a request. The Date is taken first: what it shows was true at or after it.
 func (s *Shop) answer(r *http.Request) reply {
 	now := s.opts.Clock().UTC()
 	a := s.route(r)
-	h := a.header
+	h := a.Header
 	h.Set("Date", now.Format(http.TimeFormat))
 	h.Set("X-Powered-By", "PHP/8.2.36")
 	h.Set("X-Robots-Tag", "noindex")
@@ -55,7 +43,7 @@ func (s *Shop) answer(r *http.Request) reply {
 	if h.Get("Link") == "" && h.Get("X-Wp-Total") != "0" {
 		h.Set("Link", `<`+home+`/wp-json/>; rel="https://api.w.org/"`)
 	}
-	if a.status == http.StatusOK {
+	if a.Status == http.StatusOK {
 		h.Set("Cache-Control", "no-cache, must-revalidate, max-age=0, no-store, private")
 		h.Set("Expires", "Wed, 11 Jan 1984 05:00:00 GMT")
 	}
@@ -167,7 +155,7 @@ func single(raw []byte, fields []string, links bool) reply {
 			raw = o.filter(fields).bytes()
 		}
 	}
-	return reply{status: http.StatusOK, header: http.Header{}, body: raw}
+	return reply{Status: http.StatusOK, Header: http.Header{}, Body: raw}
 }
 
 func noRoute() reply {
@@ -178,7 +166,7 @@ func errorBody(status int, code, text string) reply {
 	type data struct {
 		Status int `json:"status"`
 	}
-	return reply{status: status, header: http.Header{}, body: phpJSON(struct {
+	return reply{Status: status, Header: http.Header{}, Body: phpJSON(struct {
 		Code    string `json:"code"`
 		Message string `json:"message"`
 		Data    data   `json:"data"`

@@ -77,8 +77,8 @@ func (s *Shop) SetHook(id int64, fields map[string]string) error {
 	for name, v := range fields {
 		raw[name] = phpJSON(v)
 	}
-	if a := s.changeHook(id, raw); a.status != http.StatusOK {
-		return fmt.Errorf("wooshop: webhook %d: %s", id, a.body)
+	if a := s.changeHook(id, raw); a.Status != http.StatusOK {
+		return fmt.Errorf("wooshop: webhook %d: %s", id, a.Body)
 	}
 	return nil
 }
@@ -116,7 +116,7 @@ func (s *Shop) createHook(fields map[string]json.RawMessage) reply {
 	s.secrets[id] = &ownHook{secret: secret}
 	s.mu.Unlock()
 	s.ping(id, address)
-	return reply{status: http.StatusCreated, header: http.Header{}, body: raw}
+	return reply{Status: http.StatusCreated, Header: http.Header{}, Body: raw}
 }
 
 func (s *Shop) changeHook(id int64, fields map[string]json.RawMessage) reply {
@@ -146,7 +146,7 @@ func (s *Shop) changeHook(id int64, fields map[string]json.RawMessage) reply {
 	if again {
 		s.ping(id, w.URL)
 	}
-	return reply{status: http.StatusOK, header: http.Header{}, body: raw}
+	return reply{Status: http.StatusOK, Header: http.Header{}, Body: raw}
 }
 
 func (s *Shop) deleteHook(id int64, force bool) reply {
@@ -161,7 +161,7 @@ func (s *Shop) deleteHook(id int64, force bool) reply {
 	}
 	s.webhooks.remove(id)
 	delete(s.secrets, id)
-	return reply{status: http.StatusOK, header: http.Header{}, body: r.raw}
+	return reply{Status: http.StatusOK, Header: http.Header{}, Body: r.raw}
 }
 
 func validTopic(topic string) bool {

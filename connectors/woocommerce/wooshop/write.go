@@ -81,7 +81,7 @@ func (s *Shop) put(collection string, id int64, fields map[string]json.RawMessag
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return reply{status: http.StatusOK, header: http.Header{}, body: c.table.get(id).raw}
+	return reply{Status: http.StatusOK, Header: http.Header{}, Body: c.table.get(id).raw}
 }
 
 // putMeta sets meta data; of a key that occurred more than once one entry stays.
