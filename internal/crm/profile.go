@@ -12,6 +12,8 @@ type Profile struct {
 	Events   []ProfileEvent
 	// History is when the contact entered and left the segments that others refer to (Needs.History), oldest first.
 	History []ProfileMembership
+	// Scratch is where an evaluation keeps what it found out; it is no fact, and nil where nothing is kept.
+	Scratch any
 	// Thresholds are the versions published for the contact's audience, oldest first; the one in force at an instant is
 	// the newest published at or before it. Shared by all profiles of a batch.
 	Thresholds []*Thresholds
