@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/relance/relance/internal/crm"
+	"github.com/relance/relance/internal/mirror"
 	"github.com/relance/relance/internal/store"
 )
 
@@ -24,7 +26,8 @@ func suppressionHash(audienceID int64, emailNorm string) []byte {
 }
 
 // Suppress stops mail to an address of an audience, once: the first reason stays. scope is ScopeMarketing or ScopeAll,
-// reason and source are short words ("unsubscribed", "one-click"). Called by Unsubscribe and by provider feedback.
+// reason is one of crm.SuppressedUnsubscribed…, source a short word ("one-click"). Whose address it is is marked for the
+// segments that ask who can be reached. Called by Unsubscribe and by provider feedback.
 func Suppress(ctx context.Context, tx *store.Tx, audienceID int64, emailNorm, scope, reason, source string, at crm.Instant) (added bool, err error) {
 	hash := suppressionHash(audienceID, emailNorm)
 	var n int
@@ -40,7 +43,63 @@ func Suppress(ctx context.Context, tx *store.Tx, audienceID int64, emailNorm, sc
 	if err != nil {
 		return false, fmt.Errorf("writing a suppression: %w", err)
 	}
-	return true, nil
+	return true, mirror.MarkAddress(ctx, tx, audienceID, emailNorm, at)
+}
+
+// NewMirror makes a mirror whose profiles know who is suppressed.
+func NewMirror(db *store.DB) *mirror.Mirror {
+	m := mirror.New(db)
+	m.TellSuppressions(func(ctx context.Context, q store.Queryer, ids []int64) (map[int64][]string, error) {
+		return suppressions(ctx, m, q, ids)
+	})
+	return m
+}
+
+// suppressions gives the reasons for which contacts are not mailed, sorted; those that are have no entry. It looks at the
+// addresses that mail goes to (mirror.MailAddresses); the gate, before a mail, looks at every other one too. Segments ask
+// it, and are told of each change by the marks of Suppress.
+func suppressions(ctx context.Context, m *mirror.Mirror, q store.Queryer, ids []int64) (map[int64][]string, error) {
+	profiles, err := m.Profiles(ctx, q, ids, crm.Needs{})
+	if err != nil {
+		return nil, err
+	}
+	addresses, err := m.MailAddresses(ctx, q, ids)
+	if err != nil {
+		return nil, err
+	}
+	owner := map[string][]int64{}
+	var audiences []int64
+	var hashes []any
+	for _, p := range profiles {
+		if !slices.Contains(audiences, p.Contact.AudienceID) {
+			audiences = append(audiences, p.Contact.AudienceID)
+		}
+		for _, email := range addresses[p.Contact.ID] {
+			hash := suppressionHash(p.Contact.AudienceID, email)
+			hashes = append(hashes, hash)
+			owner[string(hash)] = append(owner[string(hash)], p.Contact.ID)
+		}
+	}
+	found := map[int64][]string{}
+	for chunk := range slices.Chunk(hashes, 500) {
+		var rows []struct {
+			Hash   []byte `db:"email_hash"`
+			Reason string
+		}
+		if err := selectIn(ctx, q, &rows, "SELECT email_hash, reason FROM suppressions WHERE audience_id IN (?) AND email_hash IN (?)", audiences, chunk); err != nil {
+			return nil, fmt.Errorf("reading suppressions: %w", err)
+		}
+		for _, r := range rows {
+			for _, id := range owner[string(r.Hash)] {
+				found[id] = append(found[id], r.Reason)
+			}
+		}
+	}
+	for id, reasons := range found {
+		slices.Sort(reasons)
+		found[id] = slices.Compact(reasons)
+	}
+	return found, nil
 }
 
 type suppression struct {

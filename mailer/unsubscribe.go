@@ -35,7 +35,7 @@ func Unsubscribe(ctx context.Context, m *mirror.Mirror, keys Keys, token, source
 			done.Again = true // erased since: there is nobody to mail
 			return nil
 		}
-		added, err := Suppress(ctx, tx, s.AudienceID, profiles[0].Contact.EmailNorm, ScopeMarketing, "unsubscribed", source, now)
+		added, err := Suppress(ctx, tx, s.AudienceID, profiles[0].Contact.EmailNorm, ScopeMarketing, crm.SuppressedUnsubscribed, source, now)
 		if err != nil {
 			return err
 		}

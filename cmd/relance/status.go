@@ -14,6 +14,7 @@ import (
 	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/mirror"
 	"github.com/relance/relance/internal/web"
+	"github.com/relance/relance/mailer"
 )
 
 type statusCmd struct {
@@ -79,7 +80,7 @@ func (d *deps) openFiles() (cfg *config.Config, m *mirror.Mirror, done func(), e
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	return cfg, mirror.New(db), func() {
+	return cfg, mailer.NewMirror(db), func() {
 		if err := db.Close(); err != nil {
 			fmt.Fprintln(d.err, "closing the database:", err)
 		}

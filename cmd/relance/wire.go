@@ -111,7 +111,7 @@ func openDatabase(ctx context.Context, cfg *config.Config) (*store.DB, error) {
 func openApp(ctx context.Context, cfg *config.Config, db *store.DB, o appOptions) (*app, error) {
 	registry := prometheus.NewRegistry()
 	l := lasting{
-		log: o.log, registry: registry, db: db, mirror: mirror.New(db), leases: store.NewLeases(db, ownerName(), leaseTTL),
+		log: o.log, registry: registry, db: db, mirror: mailer.NewMirror(db), leases: store.NewLeases(db, ownerName(), leaseTTL),
 		boxes: map[string]*outbox.Outbox{}, options: o, meters: &meters{
 			engine: engine.NewMetrics(registry), segments: segments.NewMetrics(registry), mailer: mailer.NewMetrics(registry),
 			inbox: inbox.NewMetrics(registry), pushed: pushed.NewMetrics(registry), web: web.NewMetrics(registry, versionOf()), reload: newReloadMetrics(registry),

@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/jmoiron/sqlx"
+
+	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/store"
 )
 
@@ -35,4 +38,40 @@ func (m *Mirror) Aliases(ctx context.Context, q store.Queryer, contactIDs []int6
 		}
 	}
 	return aliases, nil
+}
+
+// MailAddresses gives, per contact, the addresses that mail to it goes to: its own and those of the contacts merged into
+// it. Unlike Aliases, whose they are is found by MarkAddress without a search.
+func (m *Mirror) MailAddresses(ctx context.Context, q store.Queryer, contactIDs []int64) (map[int64][]string, error) {
+	addresses := map[int64][]string{}
+	if len(contactIDs) == 0 {
+		return addresses, nil
+	}
+	in := "(" + idList(contactIDs) + ")"
+	if err := read(ctx, q, "SELECT id, email_norm FROM contacts WHERE erased_at=0 AND id IN "+in+
+		" UNION ALL SELECT to_id, from_email FROM contact_merges WHERE "+inForce+" AND to_id IN "+in, nil, func(r *sqlx.Rows) error {
+		var id int64
+		var email string
+		err := r.Scan(&id, &email)
+		addresses[id] = append(addresses[id], email)
+		return err
+	}); err != nil {
+		return nil, fmt.Errorf("reading the addresses of contacts: %w", err)
+	}
+	return addresses, nil
+}
+
+// MarkAddress marks whoever mail to a normalised address goes to: what may be sent there has changed. Called when an address is
+// suppressed.
+func MarkAddress(ctx context.Context, tx *store.Tx, audienceID int64, emailNorm string, at crm.Instant) error {
+	marks := map[int64]crm.Instant{}
+	if err := read(ctx, tx, "SELECT id, merged_into FROM contacts WHERE audience_id=? AND email_norm=?", []any{audienceID, emailNorm}, func(r *sqlx.Rows) error {
+		var id, into int64
+		err := r.Scan(&id, &into)
+		marks[id], marks[into] = at, at
+		return err
+	}); err != nil {
+		return fmt.Errorf("finding whose address it is: %w", err)
+	}
+	return markDirty(ctx, tx, marks, at, crm.CauseConsent)
 }

@@ -35,7 +35,7 @@ type applying struct {
 	forgetting
 	merging merging
 
-	recategorised []string // products whose categories changed
+	recategorised []string // products whose categories or brand changed
 	packing       *packing
 }
 

@@ -13,7 +13,32 @@ func (a *applying) writeCatalogue() error {
 	if err := a.writeProductCategories(); err != nil {
 		return fmt.Errorf("writing product categories: %w", err)
 	}
+	if err := a.noteRebranded(); err != nil {
+		return fmt.Errorf("finding what a brand is of: %w", err)
+	}
 	return nil
+}
+
+// noteRebranded notes the products whose brand is another from now on, and their variations, which have it from them.
+func (a *applying) noteRebranded() error {
+	var ids []string
+	for _, r := range a.changed[products] {
+		brand, parent := r.vals[productBrand], r.vals[productParent]
+		switch {
+		case r.gone: // its last known brand stays
+		case brand != r.extra[0]:
+			ids = append(ids, r.ref.ID)
+		case brand == "" && parent != r.extra[1]:
+			a.recategorised = append(a.recategorised, r.ref.ID)
+		}
+	}
+	a.recategorised = append(a.recategorised, ids...)
+	return readIn(a.ctx, a.tx, "SELECT id FROM products WHERE shop_id=? AND parent_id IN (%)", []any{a.b.ShopID}, ids, func(r *sqlx.Rows) error {
+		var id string
+		err := r.Scan(&id)
+		a.recategorised = append(a.recategorised, id)
+		return err
+	})
 }
 
 func (a *applying) writeProductCategories() error {
@@ -57,7 +82,7 @@ func (a *applying) writeProductCategories() error {
 	return a.tx.Insert(a.ctx, "product_categories", []string{"shop_id", "product_id", "category_id"}, rows)
 }
 
-// followUp queues the marks of the contacts whose lines now resolve to other categories: of products put elsewhere, and of
+// followUp queues the marks of the contacts whose lines now resolve to other categories or brands: of products put elsewhere, and of
 // products in or below a category that moved or was renamed in its slug. A best seller has more buyers than a page's
 // transaction has time for: FanOutStep marks them.
 func (a *applying) followUp() error {

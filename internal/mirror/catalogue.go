@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/jmoiron/sqlx"
@@ -15,7 +16,7 @@ type category struct {
 	parent, slug string
 }
 
-// catalogue resolves the lines' products: address, picture, and the ids and slugs of their categories with all ancestors.
+// catalogue resolves the lines' products: address, picture, brand, and the ids and slugs of their categories with all ancestors.
 // What was deleted from the catalogue is still here as last known.
 func (l *loading) catalogue(ctx context.Context) error {
 	byShop := map[int64]map[string][]*crm.ProfileLine{}
@@ -76,22 +77,45 @@ func (l *loading) resolve(ctx context.Context, shop int64, lines map[string][]*c
 }
 
 func (l *loading) products(ctx context.Context, shop int64, ids []string, lines map[string][]*crm.ProfileLine) error {
-	text, args, err := store.In("SELECT id, url, image_url FROM products WHERE shop_id=? AND id IN (?)", shop, ids)
+	text, args, err := store.In("SELECT id, url, image_url, brand, parent_id FROM products WHERE shop_id=? AND id IN (?)", shop, ids)
 	if err != nil {
 		return err
 	}
-	return read(ctx, l.q, text, args, func(r *sqlx.Rows) error {
-		var id, url, image string
-		if err := r.Scan(&id, &url, &image); err != nil {
+	unbranded := map[string][]*crm.ProfileLine{} // lines of variations, by their parent
+	if err := read(ctx, l.q, text, args, func(r *sqlx.Rows) error {
+		var id, url, image, brand, parent string
+		if err := r.Scan(&id, &url, &image, &brand, &parent); err != nil {
 			return err
 		}
 		for _, line := range lines[id] {
-			line.URL = url
+			line.URL, line.Brand = url, brand
 			if line.ImageURL == "" {
 				line.ImageURL = image
 			}
 		}
+		if brand == "" && parent != "" && parent != "0" {
+			unbranded[parent] = append(unbranded[parent], lines[id]...)
+		}
 		return nil
+	}); err != nil || len(unbranded) == 0 {
+		return err
+	}
+	return l.parentBrands(ctx, shop, unbranded)
+}
+
+// parentBrands gives variations the brand of their parent.
+func (l *loading) parentBrands(ctx context.Context, shop int64, lines map[string][]*crm.ProfileLine) error {
+	text, args, err := store.In("SELECT id, brand FROM products WHERE shop_id=? AND id IN (?)", shop, slices.Collect(maps.Keys(lines)))
+	if err != nil {
+		return err
+	}
+	return read(ctx, l.q, text, args, func(r *sqlx.Rows) error {
+		var id, brand string
+		err := r.Scan(&id, &brand)
+		for _, line := range lines[id] {
+			line.Brand = brand
+		}
+		return err
 	})
 }
 

@@ -19,6 +19,7 @@ const (
 	fanProduct  = "product"  // who bought it or has it in a cart
 	fanCategory = "category" // the products that are put right into it, each a row of its own
 	fanShop     = "shop"     // whose zone and locale are the shop's
+	fanBasis    = "basis"    // who ordered there: the shop's basis of consent is theirs
 )
 
 const fanOutPage = 500 // contacts, lines or products of one step
@@ -99,7 +100,7 @@ type spreading struct {
 
 func (s *fanning) take(ctx context.Context, f fanOut) error {
 	work := map[string]func(context.Context, fanOut) (ids []string, err error){
-		fanProduct: s.buyers, fanCategory: s.products, fanShop: s.atHome,
+		fanProduct: s.buyers, fanCategory: s.products, fanShop: s.atHome, fanBasis: s.customers,
 	}[f.Kind]
 	if work == nil {
 		return fmt.Errorf("%q is no kind of redefinition", f.Kind)
@@ -178,6 +179,23 @@ func (s *fanning) atHome(ctx context.Context, f fanOut) ([]string, error) {
 		if r.Home == f.ShopID {
 			s.mark([]int64{r.ID}, f.SourceAt)
 		}
+	}
+	return ids, nil
+}
+
+// customers goes through the orders of the shop and marks whose they are.
+func (s *fanning) customers(ctx context.Context, f fanOut) ([]string, error) {
+	var rows []struct {
+		ID        string
+		ContactID int64 `db:"contact_id"`
+	}
+	if err := s.q.SelectContext(ctx, &rows, "SELECT id, contact_id FROM orders WHERE shop_id=? AND id>? ORDER BY id LIMIT ?", f.ShopID, f.AfterID, s.left); err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(rows))
+	for i, r := range rows {
+		ids[i] = r.ID
+		s.mark([]int64{r.ContactID}, f.SourceAt)
 	}
 	return ids, nil
 }

@@ -3,6 +3,7 @@
 package mirror
 
 import (
+	"context"
 	"sync"
 
 	"github.com/relance/relance/connectors"
@@ -16,10 +17,18 @@ type Mirror struct {
 	shapes  [facets]shape
 	packer  sync.Pool  // *flate.Writer: half a megabyte each
 	fanning sync.Mutex // held by the one that carries out redefinitions
+
+	suppressions func(ctx context.Context, q store.Queryer, ids []int64) (map[int64][]string, error) // nil: nobody tells
 }
 
 // New makes a Mirror.
 func New(db *store.DB) *Mirror { return &Mirror{db: db, shapes: shapes()} }
+
+// TellSuppressions says where profiles learn why contacts are not mailed: the mailer, which lies above, knows. Call it
+// before the mirror is used.
+func (m *Mirror) TellSuppressions(of func(ctx context.Context, q store.Queryer, ids []int64) (map[int64][]string, error)) {
+	m.suppressions = of
+}
 
 // DB gives the database, for callers that open a transaction around several calls.
 func (m *Mirror) DB() *store.DB { return m.db }

@@ -3,6 +3,7 @@ package mirror
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"fmt"
 
 	"github.com/jmoiron/sqlx"
@@ -22,8 +23,12 @@ type loading struct {
 	q        store.Queryer
 	in       string // the ids, for IN (…)
 	profiles map[int64]*crm.Profile
-	lines    []pendingLine // whose products are not resolved yet
+	lines    []pendingLine           // whose products are not resolved yet
+	shops    map[int64]shopOfProfile // nil: not read yet
 }
+
+// shopOfProfile is what profiles say of a shop.
+type shopOfProfile struct{ name, basis string }
 
 // pendingLine is a line in its final place (the slices no longer grow when it is noted).
 type pendingLine struct {
@@ -40,6 +45,15 @@ func (m *Mirror) Profiles(ctx context.Context, q store.Queryer, ids []int64, n c
 	l := &loading{q: q, in: "(" + idList(ids) + ")", profiles: make(map[int64]*crm.Profile, len(ids))}
 	if err := l.load(ctx, n); err != nil {
 		return nil, fmt.Errorf("loading profiles: %w", err)
+	}
+	if n.Account && m.suppressions != nil {
+		reasons, err := m.suppressions(ctx, q, ids)
+		if err != nil {
+			return nil, fmt.Errorf("loading profiles: %w", err)
+		}
+		for id, p := range l.profiles {
+			p.Contact.Suppressed = reasons[id]
+		}
 	}
 	out := make([]crm.Profile, 0, len(ids))
 	for _, id := range ids {
@@ -59,8 +73,23 @@ func (l *loading) load(ctx context.Context, n crm.Needs) error {
 			return err
 		}
 	}
-	if n.Orders || n.Lines {
-		if err := l.orders(ctx, n.Lines); err != nil {
+	if n.Account {
+		if err := l.accounts(ctx); err != nil {
+			return err
+		}
+	}
+	if len(n.Events) > 0 {
+		if err := l.events(ctx, n.Events); err != nil {
+			return err
+		}
+	}
+	if n.Ranks {
+		if err := l.thresholds(ctx); err != nil {
+			return err
+		}
+	}
+	if n.Orders || n.Lines || n.Source {
+		if err := l.orders(ctx, n); err != nil {
 			return err
 		}
 	}
@@ -101,23 +130,39 @@ func (l *loading) consents(ctx context.Context) error {
 	return l.cautious(ctx)
 }
 
-func (l *loading) orders(ctx context.Context, withLines bool) error {
+func (l *loading) orders(ctx context.Context, n crm.Needs) error {
+	if err := l.readShops(ctx); err != nil {
+		return err
+	}
+	attribution := "''"
+	if n.Source {
+		attribution = "attribution"
+	}
 	place := map[recordKey]orderPlace{}
-	err := read(ctx, l.q, "SELECT contact_id, shop_id, id, state, counts_as_sale, currency, total, refunded, placed_at, purchase FROM orders WHERE contact_id IN "+l.in+
-		" AND gone_at=0 ORDER BY contact_id, placed_at, shop_id, id", nil, func(r *sqlx.Rows) error {
+	err := read(ctx, l.q, "SELECT contact_id, shop_id, id, state, counts_as_sale, currency, total, refunded, placed_at, purchase, base_currency, base_total, via, coupons, "+
+		attribution+" FROM orders WHERE contact_id IN "+l.in+" AND gone_at=0 ORDER BY contact_id, placed_at, shop_id, id", nil, func(r *sqlx.Rows) error {
 		var id int64
 		var o crm.ProfileOrder
-		if err := r.Scan(&id, &o.ShopID, &o.ID, &o.State, &o.CountsAsSale, &o.Currency, &o.Total, &o.Refunded, &o.PlacedAt, &o.Purchase); err != nil {
+		var coupons, source sql.RawBytes
+		if err := r.Scan(&id, &o.ShopID, &o.ID, &o.State, &o.CountsAsSale, &o.Currency, &o.Total, &o.Refunded, &o.PlacedAt, &o.Purchase,
+			&o.BaseCurrency, &o.BaseTotal, &o.Via, &coupons, &source); err != nil {
 			return err
 		}
 		o.Purchase = cmp.Or(o.Purchase, o.ID)
+		o.Shop = l.shops[o.ShopID].name
+		if err := decoded(coupons, &o.Coupons); err != nil {
+			return err
+		}
+		if err := sourceOf(source, &o.Source); err != nil {
+			return err
+		}
 		if p := l.profiles[id]; p != nil {
 			place[recordKey{o.ShopID, o.ID}] = orderPlace{id, len(p.Orders)}
 			p.Orders = append(p.Orders, o)
 		}
 		return nil
 	})
-	if err != nil || !withLines {
+	if err != nil || !n.Lines {
 		return err
 	}
 	return l.orderLines(ctx, place)
@@ -174,6 +219,9 @@ func (l *loading) orderLines(ctx context.Context, place map[recordKey]orderPlace
 }
 
 func (l *loading) carts(ctx context.Context) error {
+	if err := l.readShops(ctx); err != nil {
+		return err
+	}
 	place := map[recordKey]orderPlace{}
 	if err := read(ctx, l.q, "SELECT contact_id, shop_id, id, currency, total, created_at, active_at, closed_at, closed_by, recover_url FROM carts WHERE contact_id IN "+l.in+
 		" ORDER BY contact_id, active_at, shop_id, id", nil, func(r *sqlx.Rows) error {
@@ -182,6 +230,7 @@ func (l *loading) carts(ctx context.Context) error {
 		if err := r.Scan(&id, &c.ShopID, &c.ID, &c.Currency, &c.Total, &c.CreatedAt, &c.ActiveAt, &c.ClosedAt, &c.ClosedBy, &c.RecoverURL); err != nil {
 			return err
 		}
+		c.Shop = l.shops[c.ShopID].name
 		if p := l.profiles[id]; p != nil {
 			place[recordKey{c.ShopID, c.ID}] = orderPlace{id, len(p.Carts)}
 			p.Carts = append(p.Carts, c)

@@ -54,7 +54,7 @@ func shapes() [facets]shape {
 			"line1", "line2", "city", "region", "postcode", "country",
 		}},
 		categoriesFacet: {table: "categories", keys: []string{"id"}, extra: [2]string{"parent_id", "slug"}, cols: []string{"parent_id", "name", "slug"}},
-		products: {table: "products", keys: []string{"id"}, extra: [2]string{"''", "''"}, cols: []string{
+		products: {table: "products", keys: []string{"id"}, extra: [2]string{"brand", "parent_id"}, cols: []string{
 			"parent_id", "name", "sku", "type", "status", "url", "image_url", "price", "currency", "in_stock", "stock", "brand", "modified_at",
 		}},
 		stocks: {table: "stocks", keys: []string{"id"}, extra: [2]string{"''", "''"}, cols: []string{"in_stock", "stock"}},
@@ -159,6 +159,12 @@ func (r *record) encodeCustomer(b *crm.Customer) {
 		jsonText(b.Attributes, len(b.Attributes)),
 	}
 }
+
+// Places in the values of a product.
+const (
+	productParent = 0
+	productBrand  = 11
+)
 
 func (r *record) encodeProduct(b *crm.Product) {
 	r.facet, r.at = products, b.ModifiedAt

@@ -121,14 +121,17 @@ func ensureShop(ctx context.Context, tx *store.Tx, s ShopSpec) error {
 		want.Platform, want.Title, want.Address, want.Zone, want.OwnZone, want.Locale, want.Basis, want.ID); err != nil {
 		return err
 	}
-	if have.Zone == want.Zone && have.Locale == want.Locale {
+	if have.Zone == want.Zone && have.Locale == want.Locale && have.Basis == want.Basis {
 		return nil
 	}
-	return redefineShop(ctx, tx, have.ID)
+	if err := redefineShop(ctx, tx, have.ID, fanShop); err != nil || have.Basis == want.Basis {
+		return err
+	}
+	return redefineShop(ctx, tx, have.ID, fanBasis)
 }
 
-// redefineShop queues the marks of every contact whose zone and locale come from the shop.
-func redefineShop(ctx context.Context, tx *store.Tx, shopID int64) error {
+// redefineShop queues the marks of every contact whose zone and locale come from the shop, or who ordered there.
+func redefineShop(ctx context.Context, tx *store.Tx, shopID int64, kind string) error {
 	var now crm.Instant // business time as the shop's reads know it
 	if err := tx.GetContext(ctx, &now, "SELECT COALESCE(MAX(observed_at),0) FROM observations WHERE shop_id=?", shopID); err != nil {
 		return fmt.Errorf("finding a shop's last read: %w", err)
@@ -136,7 +139,7 @@ func redefineShop(ctx context.Context, tx *store.Tx, shopID int64) error {
 	if now == 0 { // without a read nobody is at home there
 		return nil
 	}
-	return startFanOuts(ctx, tx, shopID, fanShop, []string{""}, now, now)
+	return startFanOuts(ctx, tx, shopID, kind, []string{""}, now, now)
 }
 
 // Shops lists all shops by name.
@@ -234,7 +237,7 @@ func (m *Mirror) SetProbed(ctx context.Context, shopID int64, p connectors.Probe
 		if zone == have.Zone {
 			return nil
 		}
-		return redefineShop(ctx, tx, shopID)
+		return redefineShop(ctx, tx, shopID, fanShop)
 	})
 }
 

@@ -235,7 +235,8 @@ CREATE TABLE IF NOT EXISTS products (
   hash BINARY(16) NULL,
   observed_at BIGINT NOT NULL DEFAULT 0,
   gone_at BIGINT NOT NULL DEFAULT 0,
-  PRIMARY KEY (shop_id, id)
+  PRIMARY KEY (shop_id, id),
+  KEY products_shop_id_parent_id (shop_id, parent_id)
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 CREATE TABLE IF NOT EXISTS product_categories (
   shop_id BIGINT NOT NULL,

@@ -236,6 +236,7 @@ CREATE TABLE IF NOT EXISTS products (
   gone_at INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (shop_id, id)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS products_shop_id_parent_id ON products (shop_id, parent_id);
 CREATE TABLE IF NOT EXISTS product_categories (
   shop_id INTEGER NOT NULL,
   product_id TEXT NOT NULL,
