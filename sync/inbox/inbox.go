@@ -16,6 +16,7 @@ import (
 	"github.com/relance/relance/connectors"
 	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/mirror"
+	"github.com/relance/relance/sync/together"
 )
 
 // MaxBody is the largest delivery taken, in bytes.
@@ -42,7 +43,7 @@ type Receiver struct {
 	now     func() time.Time
 	metrics *Metrics
 	log     *zap.Logger
-	commits *committer
+	commits *together.Committer[delivery]
 }
 
 // NewReceiver makes a Receiver. It owns no goroutine: the callers of Receive commit for each other.
@@ -56,7 +57,7 @@ func NewReceiver(m *mirror.Mirror, o Options) *Receiver {
 	if o.Metrics == nil {
 		o.Metrics = NewMetrics(prometheus.NewRegistry())
 	}
-	return &Receiver{shops: o.Shops, now: o.Now, metrics: o.Metrics, log: o.Log, commits: newCommitter(m, o.Wake)}
+	return &Receiver{shops: o.Shops, now: o.Now, metrics: o.Metrics, log: o.Log, commits: together.New(maxBatch, func(delivery) int { return 1 }, storing{m, o.Wake}.commit)}
 }
 
 // Receive handles one delivery and says which HTTP status to answer: 200 once it is durable (or a harmless ping),
@@ -85,7 +86,7 @@ func (r *Receiver) Receive(ctx context.Context, shop string, h http.Header, body
 	d := delivery{
 		shopID: target.ShopID, refs: target.Hinter.Decode(h, body), topic: topicOf(h), at: crm.At(r.now()), body: body,
 	}
-	if err := r.commits.store(ctx, d); err != nil {
+	if err := r.commits.Store(ctx, d); err != nil {
 		r.metrics.count(shop, failed)
 		r.log.Warn("webhook not stored", zap.String("shop", shop), zap.Error(err))
 		return http.StatusServiceUnavailable

@@ -30,6 +30,12 @@ const refusedByDatabase = "the database refuses a value of this record (too long
 
 var errTrial = errors.New("only tried")
 
+// commitAll never fails as a whole: each delivery has its own error.
+func (r *Receiver) commitAll(ctx context.Context, ds []*delivery) error {
+	r.commit(ctx, ds)
+	return nil
+}
+
 // commit writes the deliveries of a group and sets err and results of each. When the database refuses a value, each
 // delivery is written alone, and the bad record of the bad one is found and rejected: the others do not notice (B8).
 func (r *Receiver) commit(ctx context.Context, ds []*delivery) {

@@ -18,6 +18,7 @@ import (
 	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/mirror"
 	"github.com/relance/relance/internal/store"
+	"github.com/relance/relance/sync/together"
 )
 
 // maxUnderWay bounds the requests worked on at once, and with them the memory that bodies take.
@@ -44,7 +45,7 @@ type Options struct {
 type Receiver struct {
 	o       Options
 	mirror  *mirror.Mirror
-	commits *committer
+	commits *together.Committer[*delivery]
 	places  chan struct{}
 }
 
@@ -63,7 +64,7 @@ func NewReceiver(m *mirror.Mirror, o Options) *Receiver {
 		o.Metrics = NewMetrics(prometheus.NewRegistry())
 	}
 	r := &Receiver{o: o, mirror: m, places: make(chan struct{}, maxUnderWay)}
-	r.commits = newCommitter(r.commit)
+	r.commits = together.New(push.MaxRecords, func(d *delivery) int { return len(d.batch.Records) }, r.commitAll)
 	return r
 }
 
@@ -141,7 +142,11 @@ func (r *Receiver) Receive(ctx context.Context, shop string, h http.Header, body
 		return answer
 	}
 	d := &delivery{shopID: target.ShopID, polled: target.Polled, batch: batch, at: crm.At(r.o.Now())}
-	if err := r.commits.store(ctx, d); err != nil {
+	err := r.commits.Store(ctx, d)
+	if err == nil {
+		err = d.err
+	}
+	if err != nil {
 		r.o.Metrics.request(shop, failed)
 		r.o.Log.Warn("pushed records not stored", zap.String("shop", shop), zap.Int("records", len(batch.Records)), zap.Error(err))
 		a := refuse(http.StatusServiceUnavailable, "the records could not be stored: send them again", "")
