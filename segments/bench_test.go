@@ -18,8 +18,8 @@ func fifty(b *testing.B) []*rule.Segment {
 		length := rule.Length(fmt.Sprintf("%dd", 10+7*i))
 		c := []rule.Condition{
 			{LastPurchase: &rule.LastPurchase{OlderThan: length}},
-			{Bought: &rule.Bought{AtLeast: "2", Within: length}},
-			{Bought: &rule.Bought{AtLeast: "50 EUR", Within: length, Goods: rule.Goods{Product: rule.List{fmt.Sprint(i), "7"}}}},
+			{Bought: &rule.Bought{AtLeast: "2", Window: rule.Window{Within: length}}},
+			{Bought: &rule.Bought{AtLeast: "50 EUR", Window: rule.Window{Within: length}, Goods: rule.Goods{Product: rule.List{fmt.Sprint(i), "7"}}}},
 			{All: []rule.Condition{{Consent: &rule.Consent{State: "granted"}}, {Registered: &rule.Registered{OlderThan: length}}}},
 			{OpenCart: &rule.OpenCart{IdleFor: "1h", YoungerThan: length}},
 		}[i%5]
@@ -133,7 +133,7 @@ func BenchmarkBuild(b *testing.B) {
 			for b.Loop() {
 				floor.add(w.stream(b, ids, crm.Needs{Orders: true, Lines: true}))
 				w.deploy(b, define(b, fmt.Sprintf("s%d", n), rule.Spec{Match: rule.Condition{Bought: &rule.Bought{
-					AtLeast: "3", Of: "quantity", Within: "180d", Goods: rule.Goods{Product: rule.List{"1", "2", "3"}},
+					AtLeast: "3", Of: "quantity", Window: rule.Window{Within: "180d"}, Goods: rule.Goods{Product: rule.List{"1", "2", "3"}},
 				}}}))
 				start := time.Now()
 				for {

@@ -199,7 +199,7 @@ func TestAHotSecondIsTakenInBoundedSteps(t *testing.T) {
 // TestAWhaleIsSteppedThroughInParts: one contact with more overdue instants than a transaction takes, and a mark.
 func TestAWhaleIsSteppedThroughInParts(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		burst := define(t, "burst", rule.Spec{Match: rule.Condition{Bought: &rule.Bought{Exactly: "1", Within: "10m"}}})
+		burst := define(t, "burst", rule.Spec{Match: rule.Condition{Bought: &rule.Bought{Exactly: "1", Window: rule.Window{Within: "10m"}}}})
 		w.deploy(t, burst)
 		id := w.contact(t, w.now.Add(-day))
 		w.write(t, func(tx *store.Tx) error {

@@ -1,10 +1,7 @@
 package rule
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
-	"time"
 
 	"github.com/relance/relance/internal/crm"
 )
@@ -13,236 +10,237 @@ import (
 const (
 	ofOrders   = "orders"
 	ofQuantity = "quantity"
+	ofProducts = "products"
 	ofAmount   = "amount"
+	ofBasket   = "basket"
 )
 
-// bought sums over orders that count as a sale and bounds the sum. Orders of one purchase (a split cart, an edited order)
-// count as one, dated when the first of them was placed; their quantities and amounts add up.
+// Bought compares how much was bought with bounds. Without a bound it means at least one.
+//
+// Orders of one purchase count as one, dated when the first of them was placed; their pieces and amounts add up.
+// Amounts are net of refunds, in the order's own currency or that of the shop's books; orders in any other are left out.
+type Bought struct {
+	AtLeast Bound `yaml:"at_least,omitempty"`
+	AtMost  Bound `yaml:"at_most,omitempty"`
+	Exactly Bound `yaml:"exactly,omitempty"`
+	// Of is what is counted: orders (default), quantity (pieces not given back), products (different ones of which a piece
+	// was not given back), amount (default where a bound has a currency), or basket: the mean amount of a purchase,
+	// refunded ones included; without any purchase there is none, and no bound holds.
+	Of     string `yaml:"of,omitempty"`
+	Window `yaml:",inline"`
+	Goods  `yaml:",inline"`
+	Sales  `yaml:",inline"`
+}
+
+// bought sums over orders and bounds the sum.
 type bought struct {
-	goods    goods
+	bounds
+	sales    sales
 	of       string
 	currency string // of an amount
-	low      bound
-	high     bound
-	within   time.Duration // a fact dated f counts at t in [f, f+within); 0 = for ever
-	from     *civil        // or: only facts dated in [from, before), civil days of the contact
-	before   *civil
+	window   window
 }
 
 func (c *compiler) bought(path string, w Bought) condition {
-	b := bought{
-		goods: c.goods(path, w.Goods), of: w.Of, within: c.length(path+".within", w.Within),
-		low: c.bound(path+".at_least", w.AtLeast), high: c.bound(path+".at_most", w.AtMost),
-	}
-	if exactly := c.bound(path+".exactly", w.Exactly); exactly.given {
+	b := &bought{sales: c.sales(path, w.Sales, w.Goods), of: w.Of, window: c.window(path, w.Window)}
+	b.bounds = c.bounded(path, w.AtLeast, w.AtMost, w.Exactly, w.Of != ofAmount && w.Of != ofBasket)
+	c.ordered(path, b.bounds)
+	c.measure(path, b)
+	return b
+}
+
+// bounded reads bounds of which none has to be given: without any it is at least one, where that makes sense.
+func (c *compiler) bounded(path string, atLeast, atMost, exactly Bound, one bool) bounds {
+	b := bounds{low: c.bound(path+".at_least", atLeast), high: c.bound(path+".at_most", atMost)}
+	if x := c.bound(path+".exactly", exactly); x.given {
 		if b.low.given || b.high.given {
 			c.fail(path+".exactly", "exactly stands beside another bound", "exactly alone, or at_least and at_most")
 		}
-		b.low, b.high = exactly, exactly
+		b.low, b.high = x, x
 	}
-	if !b.low.given && !b.high.given {
+	if !b.low.given && !b.high.given && one {
 		b.low = bound{given: true, n: 1}
-	}
-	c.measure(path, &b)
-	if b.low.given && b.high.given && b.low.n > b.high.n {
-		c.fail(path+".at_most", fmt.Sprintf("at_most %s is less than at_least %s: nobody could match", b.high, b.low), "at_most not below at_least")
-	}
-	if w.Between != nil {
-		if w.Within != "" {
-			c.fail(path+".between", "between and within stand side by side", "one of them")
-		}
-		b.from, b.before = c.period(path+".between", *w.Between)
 	}
 	return b
 }
 
 // measure settles what is counted.
 func (c *compiler) measure(path string, b *bought) {
-	for _, x := range []bound{b.low, b.high} {
-		if !x.given {
-			continue
-		}
-		if b.low.given && b.high.given && b.low.currency != b.high.currency {
-			c.fail(path+".at_most", "the two bounds are of different kinds", "two counts, or two amounts in the same currency")
-		}
-		b.currency = x.currency
-		break
-	}
+	b.currency = b.bounds.currency()
+	money := b.of == ofAmount || b.of == ofBasket
 	switch {
-	case b.currency != "" && b.of != "" && b.of != ofAmount:
-		c.fail(path+".of", fmt.Sprintf("an amount cannot bound %s", b.of), "leave of: out, or write a whole number")
-	case b.currency != "":
+	case b.currency != "" && b.of == "":
 		b.of = ofAmount
+	case b.currency != "" && !money:
+		c.fail(path+".of", fmt.Sprintf("an amount cannot bound %s", b.of), "leave of: out, write basket, or write a whole number")
+	case money && b.currency == "" && !b.low.bad && !b.high.bad:
+		c.fail(path+".of", fmt.Sprintf("no amount bounds the %s", b.of), `at_least: or at_most: with an amount such as "100 EUR"`)
 	case b.of == "":
 		b.of = ofOrders
-	case b.of != ofOrders && b.of != ofQuantity:
-		c.fail(path+".of", fmt.Sprintf("%q cannot be counted", b.of), `orders or quantity; for money write the bound as an amount, such as "100 EUR"`)
+	case !money && b.of != ofOrders && b.of != ofQuantity && b.of != ofProducts:
+		c.fail(path+".of", fmt.Sprintf("%q cannot be counted", b.of), "orders, quantity, products, amount or basket")
 	}
 }
 
-func (c *compiler) period(path string, w Period) (from, before *civil) {
-	if w.From == "" && w.Before == "" {
-		c.fail(path, "the period has neither end", "from: its first day, before: the first day after it")
-	}
-	if d, ok := c.civil(path+".from", w.From); ok {
-		from = &d
-	}
-	if d, ok := c.civil(path+".before", w.Before); ok {
-		before = &d
-	}
-	if from != nil && before != nil && from.start(time.UTC) >= before.start(time.UTC) {
-		c.fail(path+".before", fmt.Sprintf("the period ends (%s) before it has begun (%s)", before, from), "the first day after the period")
-	}
-	return from, before
+// neverBought is bought with exactly 0.
+func (c *compiler) neverBought(path string, w NeverBought) condition {
+	return c.bought(path, Bought{Exactly: "0", Goods: w.Goods, Sales: w.Sales})
 }
 
-// fact is one order's share in the sum.
-type fact struct {
-	at    crm.Instant
-	n     int64
-	order *crm.ProfileOrder
-}
-
-func (b bought) value(o *crm.ProfileOrder) int64 {
-	switch {
-	case !o.CountsAsSale:
-		return 0
-	case b.of == ofQuantity:
-		return b.goods.quantity(o)
-	case b.of == ofAmount && o.Currency != b.currency:
-		return 0
-	case b.of == ofAmount:
-		return b.goods.revenue(o)
-	case b.goods.in(o):
-		return 1
+// tally are the orders that can ever count, oldest first, appended to fs.
+func (b *bought) tally(p *crm.Profile, fs []dated) tally {
+	switch b.of {
+	case ofOrders:
+		return b.sales.purchases(p, b.window, fs)
+	case ofProducts:
+		return b.products(p, fs)
 	}
-	return 0
-}
-
-// facts are the orders that can ever count, oldest first.
-func (b bought) facts(p *crm.Profile) []fact {
-	lo, hi := b.bounds(p)
-	out := make([]fact, 0, len(p.Orders))
-	shared := false // some order stands for another's purchase
+	v, several := b.window.of(p), false
 	for i := range p.Orders {
 		o := &p.Orders[i]
-		if o.PlacedAt < lo || o.PlacedAt >= hi {
+		if !b.sales.takes(o) {
 			continue
 		}
-		if n := b.value(o); n != 0 {
-			out = append(out, fact{o.PlacedAt, n, o})
-			shared = shared || o.Purchase != "" && o.Purchase != o.ID
+		n, ok := b.value(o)
+		if !ok {
+			continue
+		}
+		if from, to := v.span(o.PlacedAt); from < to {
+			fs = append(fs, dated{at: o.PlacedAt, from: from, to: to, n: n, k: 1, order: int32(i)}) //nolint:gosec // a place in a slice
+			several = several || shared(o)
 		}
 	}
-	byTime := func(x, y fact) int { return int(min(max(x.at-y.at, -1), 1)) }
-	if !slices.IsSortedFunc(out, byTime) {
-		slices.SortStableFunc(out, byTime)
+	sortDated(fs)
+	if several && b.of == ofBasket {
+		fs = b.window.once(p, fs, true)
 	}
-	if shared && b.of == ofOrders {
-		out = purchases(out)
-	}
-	return out
+	return tally{facts: fs}
 }
 
-// purchases keeps the first order of every purchase.
-func purchases(fs []fact) []fact {
-	type purchase struct {
+// value is an order's share in the sum; ok is false when it has none.
+func (b *bought) value(o *crm.ProfileOrder) (n int64, ok bool) {
+	switch b.of {
+	case ofQuantity:
+		n = b.sales.goods.quantity(o)
+		return n, n != 0
+	case ofAmount:
+		n, ok = b.sales.goods.revenue(o, b.currency)
+		return n, ok && n != 0
+	}
+	if !b.sales.goods.in(o) {
+		return 0, false
+	}
+	return b.sales.goods.revenue(o, b.currency)
+}
+
+// products has one fact for each line that was not given back as a whole.
+func (b *bought) products(p *crm.Profile, fs []dated) tally {
+	type product struct {
 		shop int64
 		id   string
 	}
-	seen := make(map[purchase]bool, len(fs))
-	return slices.DeleteFunc(fs, func(f fact) bool {
-		key := purchase{f.order.ShopID, cmp.Or(f.order.Purchase, f.order.ID)}
-		again := key.id != "" && seen[key]
-		seen[key] = true
-		return again
-	})
-}
-
-func (b bought) bounds(p *crm.Profile) (lo, hi crm.Instant) {
-	lo, hi = -crm.Never, crm.Never
-	if b.from == nil && b.before == nil {
-		return lo, hi
-	}
-	loc := p.Contact.Location()
-	if b.from != nil {
-		lo = b.from.start(loc)
-	}
-	if b.before != nil {
-		hi = b.before.start(loc)
-	}
-	return lo, hi
-}
-
-func (b bought) leaves(f fact) crm.Instant {
-	if b.within == 0 {
-		return crm.Never
-	}
-	return f.at.Add(b.within)
-}
-
-// sum is what counts at t.
-func (b bought) sum(fs []fact, t crm.Instant) int64 {
-	var n int64
-	for _, f := range fs {
-		if f.at > t {
-			break
+	keys := map[product]int32{}
+	v := b.window.of(p)
+	for i := range p.Orders {
+		o := &p.Orders[i]
+		if !b.sales.takes(o) {
+			continue
 		}
-		if t < b.leaves(f) {
-			n += f.n
+		from, to := v.span(o.PlacedAt)
+		if from >= to {
+			continue
+		}
+		for j := range o.Lines {
+			l := &o.Lines[j]
+			if l.Quantity <= l.Refunded || !b.sales.goods.sold(l, o) {
+				continue
+			}
+			id := product{o.ShopID, "id " + l.ProductID}
+			if l.ProductID == "" {
+				id.id = "sku " + l.SKU
+			}
+			key, ok := keys[id]
+			if !ok {
+				key = int32(len(keys)) //nolint:gosec // lines of a contact
+				keys[id] = key
+			}
+			fs = append(fs, dated{at: o.PlacedAt, from: from, to: to, n: 1, order: int32(i), key: key}) //nolint:gosec // a place in a slice
 		}
 	}
-	return n
+	sortDated(fs)
+	return tally{facts: fs, keys: len(keys)}
 }
 
-func (b bought) holds(n int64) bool {
-	return (!b.low.given || n >= b.low.n) && (!b.high.given || n <= b.high.n)
+func (b *bought) holds(n, k int64) bool {
+	if b.of == ofBasket {
+		return b.holdMean(n, k)
+	}
+	return b.hold(n)
 }
 
-func (b bought) match(p *crm.Profile, t crm.Instant) bool { return b.holds(b.sum(b.facts(p), t)) }
+func (b *bought) match(p *crm.Profile, t crm.Instant) bool {
+	var few [8]dated
+	c := b.tally(p, few[:0]).at(t)
+	return b.holds(c.n, c.k)
+}
 
-// next walks through the instants at which orders enter and leave the window until the verdict turns.
-func (b bought) next(p *crm.Profile, t crm.Instant) crm.Instant {
-	at, _ := b.turn(b.facts(p), t)
+func (b *bought) next(p *crm.Profile, t crm.Instant) crm.Instant {
+	var few [8]dated
+	at, _, _ := b.tally(p, few[:0]).turn(t, b.holds)
 	return at
 }
 
-func (b bought) turn(fs []fact, t crm.Instant) (at crm.Instant, why reason) {
-	n := b.sum(fs, t)
-	now := b.holds(n)
-	in, out := 0, 0
-	for in < len(fs) && fs[in].at <= t {
-		in++
+func (b *bought) turn(p *crm.Profile, t crm.Instant) (crm.Instant, reason) {
+	at, f, came := b.tally(p, nil).turn(t, b.holds)
+	switch {
+	case at == crm.Never:
+		return at, reason{}
+	case came:
+		return at, b.window.came("an order dated %s", f.at)
 	}
-	for out < in && b.leaves(fs[out]) <= t {
-		out++
-	}
-	for in < len(fs) || out < in {
-		at = crm.Never
-		if in < len(fs) {
-			at = fs[in].at
-		}
-		if out < in {
-			at = min(at, b.leaves(fs[out]))
-		}
-		if at == crm.Never {
-			break
-		}
-		for ; in < len(fs) && fs[in].at == at; in++ {
-			n, why = n+fs[in].n, reason{text: "an order dated %s counts from then on", at: fs[in].at}
-		}
-		for ; out < in && b.leaves(fs[out]) == at; out++ {
-			n, why = n-fs[out].n, reason{text: "the order of %s leaves the window of %s", at: fs[out].at, length: b.within}
-		}
-		if b.holds(n) != now {
-			return at, why
-		}
-	}
-	return crm.Never, reason{}
+	return at, b.window.left("the order of %s", f.at)
 }
 
-func (b bought) needs() crm.Needs {
-	n := b.goods.needs()
-	n.Lines = n.Lines || b.of == ofQuantity
+func (b *bought) needs() crm.Needs {
+	n := b.sales.needs()
+	n.Lines = n.Lines || b.of == ofQuantity || b.of == ofProducts
 	return n
+}
+
+func (b *bought) explain(p *crm.Profile, t crm.Instant) Explanation {
+	c := b.tally(p, nil).at(t)
+	at, why := b.turn(p, t)
+	return leaf(b.String(), b.holds(c.n, c.k), b.has(c), at, why)
+}
+
+// has is what the contact has, in words.
+func (b *bought) has(c count) string {
+	money := bound{n: c.n, currency: b.currency}.String()
+	switch {
+	case b.of == ofAmount:
+		return money
+	case b.of == ofBasket && c.k == 0:
+		return "no purchase"
+	case b.of == ofBasket && c.k == 1:
+		return money + " in 1 purchase"
+	case b.of == ofBasket:
+		return fmt.Sprintf("%s in %d purchases", money, c.k)
+	case c.n == 1 && b.of == ofOrders:
+		return "1 order"
+	case c.n == 1 && b.of == ofProducts:
+		return "1 product"
+	}
+	return fmt.Sprintf("%d %s", c.n, b.of)
+}
+
+func (b *bought) String() string {
+	s := "bought " + b.bounds.String()
+	switch b.of {
+	case ofAmount:
+	case ofBasket:
+		s += " a purchase"
+	default:
+		s += " " + b.of
+	}
+	return s + b.sales.String() + b.window.String()
 }

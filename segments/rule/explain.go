@@ -21,26 +21,32 @@ type Explanation struct {
 
 // reason is why the clock changes a verdict; it is put into words only for people.
 type reason struct {
-	text   string // with a %s for the rest
+	text   string // with a %s for each of the rest that is given, in this order
+	cart   string
 	at     crm.Instant
 	length time.Duration
-	cart   string
+	span   span
+	in     calendar
 }
 
 func (r reason) String() string {
-	switch {
-	case r.cart != "" && r.length > 0:
-		return fmt.Sprintf(r.text, r.cart, words(r.length))
-	case r.cart != "":
-		return fmt.Sprintf(r.text, r.cart)
-	case r.at != 0 && r.length > 0:
-		return fmt.Sprintf(r.text, stamp(r.at), words(r.length))
-	case r.at != 0:
-		return fmt.Sprintf(r.text, stamp(r.at))
-	case r.length > 0:
-		return fmt.Sprintf(r.text, words(r.length))
+	var args []any
+	if r.cart != "" {
+		args = append(args, r.cart)
 	}
-	return r.text
+	if r.at != 0 {
+		args = append(args, stamp(r.at))
+	}
+	if r.length > 0 {
+		args = append(args, words(r.length))
+	}
+	if r.span.given() {
+		args = append(args, r.span)
+	}
+	if r.in.name != "" {
+		args = append(args, r.in)
+	}
+	return fmt.Sprintf(r.text, args...)
 }
 
 // Explain gives the tree of the definition with values and verdicts at t.
@@ -66,58 +72,6 @@ func explainAll(what string, of []condition, match bool, p *crm.Profile, t crm.I
 	return e
 }
 
-func (b bought) explain(p *crm.Profile, t crm.Instant) Explanation {
-	fs := b.facts(p)
-	n := b.sum(fs, t)
-	at, why := b.turn(fs, t)
-	value := fmt.Sprintf("%d %s", n, b.of)
-	switch {
-	case n == 1 && b.of == ofOrders:
-		value = "1 order"
-	case b.of == ofAmount:
-		value = bound{n: n, currency: b.currency}.String()
-	}
-	return leaf(b.String(), b.holds(n), value, at, why)
-}
-
-func (b bought) String() string {
-	var parts []string
-	if b.low.given && b.low == b.high {
-		parts = append(parts, "exactly "+b.low.String())
-	} else {
-		if b.low.given {
-			parts = append(parts, "at least "+b.low.String())
-		}
-		if b.high.given {
-			parts = append(parts, "at most "+b.high.String())
-		}
-	}
-	s := "bought " + strings.Join(parts, " and ")
-	if b.of != ofAmount {
-		s += " " + b.of
-	}
-	s += b.goods.String()
-	if b.within > 0 {
-		s += " within " + words(b.within)
-	}
-	if b.from != nil {
-		s += " from " + b.from.String()
-	}
-	if b.before != nil {
-		s += " before " + b.before.String()
-	}
-	return s
-}
-
-func (l lastPurchase) explain(p *crm.Profile, t crm.Instant) Explanation {
-	at, why := l.turn(p, t)
-	value := "never bought"
-	if last, found, _ := l.last(p, t); found {
-		value = "bought at " + stamp(last)
-	}
-	return leaf("last purchase"+l.goods.String()+ages(l.older, l.newer), l.match(p, t), value, at, why)
-}
-
 func ages(older, newer time.Duration) string {
 	s := ""
 	if older > 0 {
@@ -127,33 +81,6 @@ func ages(older, newer time.Duration) string {
 		s += " newer than " + words(newer)
 	}
 	return s
-}
-
-func (o openCart) explain(p *crm.Profile, t crm.Instant) Explanation {
-	at, why := o.turn(p, t)
-	var carts []string
-	for i := range p.Carts {
-		c := &p.Carts[i]
-		if seen := max(c.ActiveAt, c.CreatedAt); seen <= t && (c.ClosedAt == 0 || c.ClosedAt > t) {
-			amount := crm.Money{Minor: c.Total, Currency: c.Currency}
-			carts = append(carts, fmt.Sprintf("cart %s of %s %s, last active %s", c.ID, amount.Decimal(), c.Currency, stamp(seen)))
-		}
-	}
-	value := "no open cart"
-	if carts != nil {
-		value = strings.Join(carts, "; ")
-	}
-	s := "open cart"
-	if o.idle > 0 {
-		s += " idle for " + words(o.idle)
-	}
-	if o.younger > 0 {
-		s += " younger than " + words(o.younger)
-	}
-	if o.least.given {
-		s += " of at least " + o.least.String()
-	}
-	return leaf(s, o.match(p, t), value, at, why)
 }
 
 func (r registered) explain(p *crm.Profile, t crm.Instant) Explanation {

@@ -8,22 +8,8 @@ import (
 
 // turner is what every condition that the clock can change has.
 type turner interface {
-	turnOf(p *crm.Profile, t crm.Instant) (crm.Instant, reason)
+	turn(p *crm.Profile, t crm.Instant) (crm.Instant, reason)
 }
-
-func (b bought) turnOf(p *crm.Profile, t crm.Instant) (crm.Instant, reason) {
-	return b.turn(b.facts(p), t)
-}
-
-func (l lastPurchase) turnOf(p *crm.Profile, t crm.Instant) (crm.Instant, reason) {
-	return l.turn(p, t)
-}
-
-func (o openCart) turnOf(p *crm.Profile, t crm.Instant) (crm.Instant, reason) { return o.turn(p, t) }
-
-func (r registered) turnOf(p *crm.Profile, t crm.Instant) (crm.Instant, reason) { return r.turn(p, t) }
-
-func (c consent) turnOf(p *crm.Profile, t crm.Instant) (crm.Instant, reason) { return c.turn(p, t) }
 
 // broken is a condition whose NextChange misses the instants with a reason that contains miss, and is late.
 type broken struct {
@@ -33,9 +19,9 @@ type broken struct {
 }
 
 func (b broken) next(p *crm.Profile, t crm.Instant) crm.Instant {
-	at, why := b.condition.(turner).turnOf(p, t)
+	at, why := b.condition.(turner).turn(p, t)
 	for b.miss != "" && at != crm.Never && strings.Contains(why.text, b.miss) {
-		at, why = b.condition.(turner).turnOf(p, at)
+		at, why = b.condition.(turner).turn(p, at)
 	}
 	if at == crm.Never {
 		return at
@@ -63,6 +49,8 @@ func breakIn(c condition, miss string, late crm.Instant) condition {
 		return all{each(c.of)}
 	case anyOf:
 		return anyOf{each(c.of)}
+	case several:
+		return several{c.n, each(c.of)}
 	case not:
 		return not{breakIn(c.of, miss, late)}
 	case turner:

@@ -77,6 +77,20 @@ func TestFactsAfterTDoNotChangeTheVerdict(t *testing.T) {
 				past.Consents = append(past.Consents, c)
 			}
 		}
+		past.Thresholds, past.History = nil, nil
+		for _, x := range p.Thresholds {
+			if x.PublishedAt <= at {
+				past.Thresholds = append(past.Thresholds, x)
+			}
+		}
+		for _, h := range p.History {
+			if h.LeftAt > at {
+				h.LeftAt = 0
+			}
+			if h.EnteredAt <= at {
+				past.History = append(past.History, h)
+			}
+		}
 		if past.Contact.RegisteredAt > at {
 			past.Contact.RegisteredAt = 0
 		}
@@ -103,12 +117,45 @@ func TestABrokenNextChangeIsNoticed(t *testing.T) {
 		{"open_cart", "becomes", 0},
 		{"open_cart", "closed", 0},
 		{"open_cart", "", 1},
+		{"bought", "counts from then on for", 0},
+		{"first_purchase", "counts from then on", 0},
+		{"first_purchase", "leaves the window", 0},
+		{"first_purchase", "becomes", 0},
+		{"first_purchase", "", 1},
+		{"nth_purchase", "counts from then on", 0},
+		{"nth_purchase", "leaves the window", 0},
+		{"nth_purchase", "becomes", 0},
+		{"nth_purchase", "", 1},
+		{"days_between", "counts from then on", 0},
+		{"days_between", "", 1},
+		{"bought_with", "counts from then on", 0},
+		{"bought_with", "leaves the window", 0},
+		{"bought_with", "", 1},
+		{"never_bought", "counts from then on", 0},
+		{"never_bought", "", 1},
+		{"recovered_cart", "counts from then on", 0},
+		{"recovered_cart", "leaves the window", 0},
+		{"recovered_cart", "", 1},
+		{"abandoned_carts", "counts from then on", 0},
+		{"abandoned_carts", "leaves the window", 0},
+		{"abandoned_carts", "", 1},
 		{"registered", "dated", 0},
 		{"registered", "becomes", 0},
 		{"registered", "", 1},
 		{"consent", "dated", 0},
 		{"consent", "expires", 0},
 		{"consent", "", 1},
+		{"top", "thresholds", 0},
+		{"top", "counts from then on", 0},
+		{"bottom", "", 1},
+		{"rfm", "thresholds", 0},
+		{"rfm", "", 1},
+		{"next_purchase", "is expected", 0},
+		{"next_purchase", "did not come", 0},
+		{"next_purchase", "", 1},
+		{"overdue", "is overdue", 0},
+		{"overdue", "counts from then on", 0},
+		{"overdue", "", 1},
 	} {
 		t.Run(c.kind+"/"+c.miss, func(t *testing.T) {
 			draw := rapid.Custom(func(t *rapid.T) bool {

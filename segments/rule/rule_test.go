@@ -124,7 +124,7 @@ win_back:
       - bought: {at_least: -1}
       - bought: {at_least: 3, at_most: 2}
       - bought: {at_least: 10 EUR, of: quantity}
-      - bought: {exactly: 1, at_least: 1, within: 5y}
+      - bought: {exactly: 1, at_least: 1, within: 5q}
       - bought: {between: {from: 2026-02-30}}
       - last_purchase: {older_than: 90d, newer_than: 60d}
       - last_purchase: {product: 5}
@@ -158,7 +158,7 @@ Bad Id:
 		`all[0].bought.at_least: "-1" is negative`,
 		`all[1].bought.at_most: at_most 2 is less than at_least 3: nobody could match`,
 		`all[2].bought.of: an amount cannot bound quantity`,
-		`all[3].bought.within: "5y" is no length of time`,
+		`all[3].bought.within: "5q" is no length of time`,
 		`all[3].bought.exactly: exactly stands beside another bound`,
 		`all[4].bought.between.from: "2026-02-30" is no day of the calendar`,
 		`all[5].last_purchase.newer_than: older than 90d and newer than 60d at once: nobody could match`,
@@ -229,10 +229,11 @@ func TestNeeds(t *testing.T) {
 
 func TestProblemsCarryTheContractsShape(t *testing.T) {
 	got := rule.Spec{}.Validate("$.s")
-	want := []fault.Problem{{
-		Path: "$.s.match", Message: "the condition is empty",
-		Want: "one of all, any, not, bought, last_purchase, open_cart, registered, country, locale, consent",
-	}}
+	if len(got) != 1 || !strings.HasPrefix(got[0].Want, "one of all, any, not, bought, ") {
+		t.Fatalf("%+v", got)
+	}
+	got[0].Want = ""
+	want := []fault.Problem{{Path: "$.s.match", Message: "the condition is empty"}}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}

@@ -8,48 +8,48 @@ import (
 
 // Condition is exactly one of its fields.
 type Condition struct {
-	All          []Condition   `yaml:"all,omitempty"`
-	Any          []Condition   `yaml:"any,omitempty"`
-	Not          *Condition    `yaml:"not,omitempty"`
-	Bought       *Bought       `yaml:"bought,omitempty"`
-	LastPurchase *LastPurchase `yaml:"last_purchase,omitempty"`
-	OpenCart     *OpenCart     `yaml:"open_cart,omitempty"`
-	Registered   *Registered   `yaml:"registered,omitempty"`
-	Country      List          `yaml:"country,omitempty"`
-	Locale       List          `yaml:"locale,omitempty"`
-	Consent      *Consent      `yaml:"consent,omitempty"`
-}
-
-// Bought compares how much was bought with bounds. Without a bound it means at least one order.
-type Bought struct {
-	AtLeast Bound   `yaml:"at_least,omitempty"`
-	AtMost  Bound   `yaml:"at_most,omitempty"`
-	Exactly Bound   `yaml:"exactly,omitempty"`
-	Of      string  `yaml:"of,omitempty"` // orders (default) or quantity; an amount says so itself: "100 EUR"
-	Within  Length  `yaml:"within,omitempty"`
-	Between *Period `yaml:"between,omitempty"`
-	Goods   `yaml:",inline"`
-}
-
-// Goods narrows purchases down to lines; a line counts when every list that is given has it.
-type Goods struct {
-	Product  List `yaml:"product,omitempty"`  // ids of the platform
-	SKU      List `yaml:"sku,omitempty"`      // as written in the shop
-	Category List `yaml:"category,omitempty"` // ids or slugs; a category holds those below it
-}
-
-// LastPurchase looks at the newest order that counts as a sale.
-type LastPurchase struct {
-	OlderThan Length `yaml:"older_than,omitempty"`
-	NewerThan Length `yaml:"newer_than,omitempty"`
-	Goods     `yaml:",inline"`
-}
-
-// OpenCart asks for one cart that is open and fulfils all of it. {} is any open cart.
-type OpenCart struct {
-	IdleFor     Length `yaml:"idle_for,omitempty"`
-	YoungerThan Length `yaml:"younger_than,omitempty"` // since its last activity, too
-	AtLeast     Bound  `yaml:"at_least,omitempty"`     // an amount
+	All            []Condition     `yaml:"all,omitempty"`
+	Any            []Condition     `yaml:"any,omitempty"`
+	Not            *Condition      `yaml:"not,omitempty"`
+	Bought         *Bought         `yaml:"bought,omitempty"`
+	LastPurchase   *LastPurchase   `yaml:"last_purchase,omitempty"`
+	FirstPurchase  *FirstPurchase  `yaml:"first_purchase,omitempty"`
+	NthPurchase    *NthPurchase    `yaml:"nth_purchase,omitempty"`
+	DaysBetween    *DaysBetween    `yaml:"days_between,omitempty"`
+	BoughtWith     *BoughtWith     `yaml:"bought_with,omitempty"`
+	NeverBought    *NeverBought    `yaml:"never_bought,omitempty"`
+	OpenCart       *OpenCart       `yaml:"open_cart,omitempty"`
+	RecoveredCart  *RecoveredCart  `yaml:"recovered_cart,omitempty"`
+	AbandonedCarts *AbandonedCarts `yaml:"abandoned_carts,omitempty"`
+	Registered     *Registered     `yaml:"registered,omitempty"`
+	Country        List            `yaml:"country,omitempty"`
+	Locale         List            `yaml:"locale,omitempty"`
+	Consent        *Consent        `yaml:"consent,omitempty"`
+	Region         List            `yaml:"region,omitempty"`
+	City           List            `yaml:"city,omitempty"`
+	Age            *Age            `yaml:"age,omitempty"`
+	Birthday       *Birthday       `yaml:"birthday,omitempty"`
+	Group          List            `yaml:"group,omitempty"`
+	Shop           List            `yaml:"shop,omitempty"`
+	Source         List            `yaml:"source,omitempty"`
+	Attribute      *Attribute      `yaml:"attribute,omitempty"`
+	Contactable    *bool           `yaml:"contactable,omitempty"`
+	Bounced        *bool           `yaml:"bounced,omitempty"`
+	Engaged        *Engaged        `yaml:"engaged,omitempty"`
+	NotEngaged     *Engaged        `yaml:"not_engaged,omitempty"`
+	Did            *Did            `yaml:"did,omitempty"`
+	Opened         *Acts           `yaml:"opened,omitempty"`
+	Clicked        *Acts           `yaml:"clicked,omitempty"`
+	AtLeast        *Several        `yaml:"at_least,omitempty"`
+	Segment        List            `yaml:"segment,omitempty"`
+	Entered        *Passage        `yaml:"entered,omitempty"`
+	Left           *Passage        `yaml:"left,omitempty"`
+	Share          *Share          `yaml:"share,omitempty"`
+	RFM            *RFM            `yaml:"rfm,omitempty"`
+	Top            *Top            `yaml:"top,omitempty"`
+	Bottom         *Top            `yaml:"bottom,omitempty"`
+	NextPurchase   *NextPurchase   `yaml:"next_purchase,omitempty"`
+	Overdue        *Overdue        `yaml:"overdue,omitempty"`
 }
 
 // Registered asks when the contact opened an account, or whether ever.
@@ -72,7 +72,7 @@ type Period struct {
 	Before string `yaml:"before,omitempty"`
 }
 
-// Length is a span of time as written: 30m, 1h, 60d, 6w, 1d12h.
+// Length is a span of time as written: fixed (30m, 1h, 60d, 6w, 1d12h) or by the contact's calendar (3mo, 1y, 1y6mo).
 type Length string
 
 // Bound is a count ("3") or an amount with its currency ("100 EUR") as written.
@@ -90,7 +90,7 @@ func (b *Bound) UnmarshalYAML(n ast.Node) error {
 
 // UnmarshalYAML takes a text or a number of seconds nobody meant; the check says so.
 func (l *Length) UnmarshalYAML(n ast.Node) error {
-	text, err := scalar(n, "a length of time such as 30m, 1h, 60d or 6w")
+	text, err := scalar(n, wantLength)
 	*l = Length(text)
 	return err
 }
