@@ -51,6 +51,7 @@ type Maintainer struct {
 	stirred   bool // something happened since the watermark was written
 	started   bool
 	counted   string // identity of the definitions whose sizes were counted
+	costs     costs
 }
 
 // NewMaintainer makes one for the definitions in force. Deploy stores them; Step works on what is stored.
@@ -100,6 +101,9 @@ func (m *Maintainer) work(ctx context.Context, now crm.Instant) (soonest crm.Ins
 			return 0, false, err
 		}
 		worked = worked || did
+	}
+	if err := m.flushCosts(ctx, now, costFlush); err != nil {
+		return 0, false, err
 	}
 	return soonest, worked, m.metrics.observe(ctx, m)
 }
@@ -279,6 +283,7 @@ func (m *Maintainer) commit(ctx context.Context, name string, b *batch, settled 
 		return nil, err
 	}
 	m.metrics.settled(settled, len(b.setup.slots), sizes)
+	m.measure(b.setup, settled, was, now, left)
 	return left, nil
 }
 

@@ -19,6 +19,11 @@ type Metrics struct {
 	lateness     prometheus.Histogram
 	size         *prometheus.GaugeVec
 	evaluations  prometheus.Counter
+	costSeconds  *prometheus.CounterVec
+	costRows     *prometheus.CounterVec
+	auditFound   prometheus.Gauge
+	auditSeen    prometheus.Counter
+	auditPasses  prometheus.Counter
 
 	lastMarks time.Time // real time of the last count
 	lastDue   time.Time
@@ -49,7 +54,20 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Name: "relance_segments_evaluations_total", Help: "Definitions evaluated for a contact at an instant.",
 		}),
 	}
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	}
+	m.costSeconds = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "relance_segments_cost_seconds_total", Help: "Time of one core that evaluating a segment took, estimated from samples.",
+	}, []string{"segment"})
+	m.costRows = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "relance_segments_cost_rows_total", Help: "Facts that evaluating a segment looked at (estimated from samples) and rows that it wrote.",
+	}, []string{"segment", "kind"})
+	m.auditFound = gauge("relance_segments_audit_differences", "Memberships that the newest background audit found to differ from their definition. Never anything but 0.")
+	m.auditSeen = counter("relance_segments_audit_contacts_total", "Contacts that the background audit evaluated from scratch.")
+	m.auditPasses = counter("relance_segments_audit_passes_total", "Times that the background audit came to the end of all contacts.")
 	r.MustRegister(m.watermarkLag, m.dirty, m.dirtyOldest, m.dueRows, m.lateness, m.size, m.evaluations)
+	r.MustRegister(m.costSeconds, m.costRows, m.auditFound, m.auditSeen, m.auditPasses)
 	return m
 }
 
@@ -127,4 +145,30 @@ func (x *Metrics) observe(ctx context.Context, m *Maintainer) error {
 		x.lastDue = wall
 	}
 	return nil
+}
+
+// spent counts what evaluating took.
+func (x *Metrics) spent(by map[string]*spending) {
+	if x == nil {
+		return
+	}
+	for segment, s := range by {
+		x.costSeconds.WithLabelValues(segment).Add(s.spent.Seconds())
+		x.costRows.WithLabelValues(segment, "read").Add(float64(s.read))
+		x.costRows.WithLabelValues(segment, "written").Add(float64(s.written))
+	}
+}
+
+// audited counts what the auditor looked at. What a pass finds is shown at once, what the pass before found until then.
+func (x *Metrics) audited(contacts int64, differences int, done bool) {
+	if x == nil {
+		return
+	}
+	x.auditSeen.Add(float64(contacts))
+	if done || differences > 0 {
+		x.auditFound.Set(float64(differences))
+	}
+	if done {
+		x.auditPasses.Inc()
+	}
 }

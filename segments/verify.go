@@ -3,6 +3,7 @@ package segments
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/relance/relance/internal/crm"
@@ -25,14 +26,17 @@ type Report struct {
 	Unsettled   int64        `json:"unsettled"`   // left out: their facts or their instant wait for the maintainer, or they differ while a change of the catalogue is on its way
 	Memberships int64        `json:"memberships"` // found stored
 	Differences []Difference `json:"differences"`
+
+	only []string // segments to look at; nil: all
 }
 
 const maxDifferences = 1000
 
 // Verify counts every live segment anew from the facts, page by page, and lists what differs (at most 1000). It may run
-// beside the maintainer: a contact that seems wrong is looked at again before it is listed.
-func Verify(ctx context.Context, m *mirror.Mirror, now time.Time) (Report, error) {
-	r := Report{At: crm.At(now)}
+// beside the maintainer: a contact that seems wrong is looked at again before it is listed. With only, it looks at those
+// segments alone.
+func Verify(ctx context.Context, m *mirror.Mirror, now time.Time, only ...string) (Report, error) {
+	r := Report{At: crm.At(now), only: only}
 	q := m.DB().Read()
 	setup, err := readSetup(ctx, q, nil)
 	if err != nil {
@@ -58,7 +62,7 @@ func (r *Report) page(ctx context.Context, m *mirror.Mirror, s *setup, ids []int
 	const tries = 3
 	r.Contacts += int64(len(ids))
 	for try := 1; len(ids) > 0; try++ {
-		c, err := check(ctx, m, s, ids, r.At)
+		c, err := r.check(ctx, m, s, ids)
 		if err != nil {
 			return err
 		}
@@ -89,7 +93,11 @@ type checked struct {
 	found                  []Difference
 }
 
-func check(ctx context.Context, m *mirror.Mirror, s *setup, ids []int64, now crm.Instant) (checked, error) {
+func (r *Report) wants(segment string) bool {
+	return len(r.only) == 0 || slices.Contains(r.only, segment)
+}
+
+func (r *Report) check(ctx context.Context, m *mirror.Mirror, s *setup, ids []int64) (checked, error) {
 	var out checked
 	q := m.DB().Read()
 	b, err := load(ctx, m, q, s, ids)
@@ -100,13 +108,13 @@ func check(ctx context.Context, m *mirror.Mirror, s *setup, ids []int64, now crm
 	if err != nil {
 		return out, err
 	}
-	now = max(now, clock)
+	now := max(r.At, clock)
 	for _, c := range b.subjects {
 		if c.mark != nil || c.due <= now {
 			out.unsettled++
 			continue
 		}
-		n, found := c.differences(s, now)
+		n, found := c.differences(s, now, r.wants)
 		if len(found) > 0 {
 			out.again, out.found = append(out.again, c.id), append(out.found, found...)
 			continue
@@ -116,9 +124,9 @@ func check(ctx context.Context, m *mirror.Mirror, s *setup, ids []int64, now crm
 	return out, nil
 }
 
-func (c *subject) differences(s *setup, now crm.Instant) (members int64, found []Difference) {
+func (c *subject) differences(s *setup, now crm.Instant, wants func(segment string) bool) (members int64, found []Difference) {
 	for i, sl := range s.slots {
-		if !sl.covers(c.id) {
+		if !sl.covers(c.id) || !wants(sl.segment) {
 			continue
 		}
 		should := c.profile != nil && sl.rule.Match(c.profile, now)
@@ -144,7 +152,7 @@ func (c *subject) differences(s *setup, now crm.Instant) (members int64, found [
 func (r *Report) orphans(ctx context.Context, m *mirror.Mirror, s *setup) error {
 	q := m.DB().Read()
 	for _, sl := range s.slots {
-		for after := int64(0); sl.state == StateLive; {
+		for after := int64(0); sl.state == StateLive && r.wants(sl.segment); {
 			ms, err := Members(ctx, q, sl.segment, after, batchSize)
 			if err != nil {
 				return err

@@ -37,6 +37,7 @@ type cli struct {
 	Sync     syncCmd     `cmd:"" help:"Mirror the shops up to now, without sending anything."`
 	Import   importCmd   `cmd:"" help:"Import a list of people (CSV) with their consents."`
 	Segment  segmentCmd  `cmd:"" help:"Look at segments and who is in them."`
+	Plan     planCmd     `cmd:"" help:"Show what the edited files would change, without changing anything."`
 	Campaign campaignCmd `cmd:"" help:"Look at campaigns, arm and pause them."`
 	Status   statusCmd   `cmd:"" help:"Show how far every shop is mirrored."`
 	Shop     shopCmd     `cmd:"" help:"Look into one shop."`

@@ -16,6 +16,7 @@ import (
 	"github.com/relance/relance/internal/mirror"
 	"github.com/relance/relance/internal/web"
 	"github.com/relance/relance/mailer"
+	"github.com/relance/relance/segments"
 	"github.com/relance/relance/sync/inbox"
 	"github.com/relance/relance/sync/pushed"
 )
@@ -28,11 +29,12 @@ type daemon struct {
 	speed   func() int64 // of the clock, for the page
 	wakes   *wakes
 	files   *filesState // what became of the last reload
+	trends  *trends
 }
 
 func newDaemon(a *app, clock loop.Clock, speed func() int64) *daemon {
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return &daemon{app: a, clock: clock, speed: speed, reading: newUnderway(), wakes: &wakes{}, files: newFilesState(clock.Now())}
+	return &daemon{app: a, clock: clock, speed: speed, reading: newUnderway(), wakes: &wakes{}, files: newFilesState(clock.Now()), trends: &trends{}}
 }
 
 // serve runs until ctx ends or a surface fails, then lets everything under way finish for at most stopGrace. The
@@ -82,6 +84,9 @@ func (w *daemon) start(ctx context.Context) *engines {
 	}
 	run("segments", w.maintainer, nil, stopGrace)
 	run("mailer", w.mailer, nil, stopGrace)
+	run("audit", segments.NewAuditor(w.mirror, w.leases, segments.AuditOptions{
+		Log: w.log.Named("audit"), Metrics: w.meters.segments, Wall: w.options.wall, Speed: w.speed,
+	}), nil, stopGrace)
 	run("identities", mirror.NewIdentities(w.mirror, w.leases), nil, stopGrace)
 	return e
 }

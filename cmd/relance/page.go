@@ -58,7 +58,13 @@ func (w *daemon) overview(ctx context.Context) (web.Overview, error) {
 		return o, err
 	}
 	for _, i := range infos {
-		o.Segments = append(o.Segments, web.Segment{ID: i.ID, Title: i.Title, Size: i.Size, State: i.State, BuildDone: i.BuildDone, BuildTotal: i.BuildTotal})
+		line := web.Segment{ID: i.ID, Title: i.Title, Size: i.Size, State: i.State, BuildDone: i.BuildDone, BuildTotal: i.BuildTotal}
+		if i.State == segments.StateLive {
+			if line.History, err = w.trends.of(ctx, w.db.Read(), i.ID, now); err != nil {
+				return o, err
+			}
+		}
+		o.Segments = append(o.Segments, line)
 	}
 	campaigns, err := mailer.Infos(ctx, w.db.Read())
 	if err != nil {

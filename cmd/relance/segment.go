@@ -19,6 +19,10 @@ type segmentCmd struct {
 	List    segmentListCmd    `cmd:"" help:"Segments and their sizes."`
 	Members segmentMembersCmd `cmd:"" help:"Who is in a segment."`
 	Explain segmentExplainCmd `cmd:"" help:"Why a contact is, or is not, in a segment."`
+	Size    segmentSizeCmd    `cmd:"" help:"How many are in a segment, now or at another instant."`
+	History segmentHistoryCmd `cmd:"" help:"Sizes, entries and exits per day."`
+	Try     segmentTryCmd     `cmd:"" help:"Count who would match a condition, without storing anything."`
+	Cost    segmentCostCmd    `cmd:"" help:"What keeping each segment true takes."`
 	Verify  segmentVerifyCmd  `cmd:"" help:"Evaluate everybody from scratch and compare with what is stored."`
 }
 
@@ -98,18 +102,18 @@ func (c *segmentListCmd) Run(d *deps) error {
 
 func sizeAt(d *deps, m *mirror.Mirror, id string, at crm.Instant) (int64, error) {
 	var n int64
-	err := eachMemberAt(d, m, id, at, func(int64) error { n++; return nil })
+	err := eachMemberAt(d, m, id, at, 0, func(int64) error { n++; return nil })
 	return n, err
 }
 
 const page = 500
 
-func eachMemberAt(d *deps, m *mirror.Mirror, id string, at crm.Instant, use func(contact int64) error) error {
+func eachMemberAt(d *deps, m *mirror.Mirror, id string, at crm.Instant, after int64, use func(contact int64) error) error {
 	s, err := segments.Definition(d.ctx, m.DB().Read(), id)
 	if err != nil {
 		return unknownSegment(err, id)
 	}
-	for after := int64(0); ; {
+	for {
 		ids, next, err := segments.MembersAt(d.ctx, m, s, at, after, page)
 		if err != nil {
 			return err
@@ -136,12 +140,17 @@ func unknownSegment(err error, id string) error {
 type segmentMembersCmd struct {
 	Name    string `arg:"" help:"Segment."`
 	instant `embed:""`
-	JSON    bool `help:"A JSON object per line." name:"json"`
+	After   int64 `help:"Go on after this contact: the last one of the page before." placeholder:"ID"`
+	Limit   int   `help:"Print at most so many; 0 prints all." default:"0" placeholder:"N"`
+	JSON    bool  `help:"A JSON object per line." name:"json"`
+
+	printed int
 }
 
 // Help shows examples.
 func (segmentMembersCmd) Help() string {
-	return "Prints a line per contact: its id and since when it is in.\n\nExamples:\n\n  relance segment members dormant | wc -l\n  relance segment members dormant --at 2027-01-01T00:00:00Z --json"
+	return "Prints a line per contact, by growing id: the id and since when it is in.\n\nExamples:\n\n  relance segment members dormant | wc -l\n" +
+		"  relance segment members dormant --limit 100 --after 7301244718081\n  relance segment members dormant --at 2027-01-01T00:00:00Z --json"
 }
 
 // Run lists the members.
@@ -155,13 +164,24 @@ func (c *segmentMembersCmd) Run(d *deps) error {
 		return err
 	}
 	defer done()
+	err = c.list(d, m, crm.At(at))
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return err
+}
+
+// errEnough ends a list that has come to its limit.
+var errEnough = errors.New("enough")
+
+func (c *segmentMembersCmd) list(d *deps, m *mirror.Mirror, at crm.Instant) error {
 	if c.At != "" {
-		return eachMemberAt(d, m, c.Name, crm.At(at), func(contact int64) error { return c.line(d, contact, 0) })
+		return eachMemberAt(d, m, c.Name, at, c.After, func(contact int64) error { return c.line(d, contact, 0) })
 	}
 	if _, err := segments.Definition(d.ctx, m.DB().Read(), c.Name); err != nil {
 		return unknownSegment(err, c.Name)
 	}
-	for after := int64(0); ; {
+	for after := c.After; ; {
 		members, err := segments.Members(d.ctx, m.DB().Read(), c.Name, after, page)
 		if err != nil || len(members) == 0 {
 			return err
@@ -176,6 +196,9 @@ func (c *segmentMembersCmd) Run(d *deps) error {
 }
 
 func (c *segmentMembersCmd) line(d *deps, contact int64, since crm.Instant) error {
+	if c.printed++; c.Limit > 0 && c.printed > c.Limit {
+		return errEnough
+	}
 	var err error
 	switch {
 	case c.JSON && since == 0:
@@ -289,13 +312,15 @@ func printExplanation(out io.Writer, e rule.Explanation, indent string) {
 }
 
 type segmentVerifyCmd struct {
+	Name    string `arg:"" optional:"" help:"Segment; all of them when absent."`
 	instant `embed:""`
 	JSON    bool `help:"One JSON object." name:"json"`
 }
 
 // Help shows an example.
 func (segmentVerifyCmd) Help() string {
-	return "Exit code 1 when a stored membership differs from what its definition says.\n\nExamples:\n\n  relance segment verify"
+	return "Exit code 1 when a stored membership differs from what its definition says. relance run does the same all the time, slowly\n" +
+		"(metric relance_segments_audit_differences).\n\nExamples:\n\n  relance segment verify\n  relance segment verify dormant --json"
 }
 
 // Run compares.
@@ -309,7 +334,14 @@ func (c *segmentVerifyCmd) Run(d *deps) error {
 		return err
 	}
 	defer done()
-	r, err := segments.Verify(d.ctx, m, at)
+	var only []string
+	if c.Name != "" {
+		if _, err := segments.Definition(d.ctx, m.DB().Read(), c.Name); err != nil {
+			return unknownSegment(err, c.Name)
+		}
+		only = []string{c.Name}
+	}
+	r, err := segments.Verify(d.ctx, m, at, only...)
 	if err != nil {
 		return err
 	}

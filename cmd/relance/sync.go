@@ -110,7 +110,10 @@ func (a *app) syncOnce(ctx context.Context, now func() time.Time) error {
 	if err := a.maintainer.Deploy(ctx, now()); err != nil {
 		return err
 	}
-	return stepUntil(ctx, a.maintainer, now, func() (bool, error) { return a.maintainer.Settled(ctx, now()) })
+	if err := stepUntil(ctx, a.maintainer, now, func() (bool, error) { return a.maintainer.Settled(ctx, now()) }); err != nil {
+		return err
+	}
+	return a.maintainer.FlushCosts(ctx)
 }
 
 // release gives the leases back, so that whoever comes next need not wait for them.

@@ -283,13 +283,9 @@ func specOf(name string, c config.Shop) mirror.ShopSpec {
 }
 
 func compileSegments(f rule.File) ([]*rule.Segment, error) {
-	var out []*rule.Segment
-	for _, id := range slices.Sorted(maps.Keys(f)) {
-		s, err := rule.Compile(id, f[id])
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, s)
+	out, ps := rule.CompileAll(f)
+	if len(ps) > 0 {
+		return nil, fmt.Errorf("compiling segments: %s: %s", ps[0].Path, ps[0].Message)
 	}
 	return out, nil
 }

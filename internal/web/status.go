@@ -130,6 +130,8 @@ type Segment struct {
 	State      string `json:"state"`
 	BuildDone  int64  `json:"build_done,omitempty"`
 	BuildTotal int64  `json:"build_total,omitempty"`
+	// History is its size at the end of each of the last days (UTC), today the last; empty while it is built.
+	History []int64 `json:"history,omitempty"`
 }
 
 // Campaign is one campaign: draft, armed or paused, since when, and its sends by state of the ledger.
