@@ -2,6 +2,7 @@ package rule
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/relance/relance/internal/crm"
@@ -55,8 +56,13 @@ func (c *compiler) recoveredCart(path string, w RecoveredCart) condition {
 func (c *compiler) abandonedCarts(path string, w AbandonedCarts) condition {
 	l := c.leftCarts(path, w.IdleFor, w.Window, Held{Items: w.Items, Goods: w.Goods, Shop: w.Shop})
 	l.bounds = c.bounded(path, w.AtLeast, w.AtMost, w.Exactly, true)
-	if l.currency() != "" {
-		c.fail(path, "carts are counted, but a bound is an amount", "a whole number such as at_least: 2")
+	for _, e := range []struct {
+		name string
+		raw  Bound
+	}{{"at_least", w.AtLeast}, {"at_most", w.AtMost}, {"exactly", w.Exactly}} {
+		if strings.Contains(string(e.raw), " ") {
+			c.fail(path+"."+e.name, fmt.Sprintf("carts are counted, but %s is an amount", e.raw), "a whole number such as 2")
+		}
 	}
 	c.ordered(path, l.bounds)
 	return l

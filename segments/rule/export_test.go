@@ -2,6 +2,7 @@ package rule
 
 import (
 	"strings"
+	"time"
 
 	"github.com/relance/relance/internal/crm"
 )
@@ -57,4 +58,11 @@ func breakIn(c condition, miss string, late crm.Instant) condition {
 		return broken{c.(condition), miss, late}
 	}
 	return c
+}
+
+// Wall is the instant at which clocks of a zone show what t shows.
+func Wall(t time.Time, loc *time.Location) crm.Instant {
+	y, m, d := t.Date()
+	h, mi, s := t.Clock()
+	return wall(y, m, d, h, mi, s, t.Nanosecond(), loc)
 }

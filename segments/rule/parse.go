@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/text/currency"
+
 	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/fault"
 )
@@ -62,6 +64,10 @@ func (c *compiler) bound(path string, raw Bound) (b bound) {
 		b.currency = strings.TrimSpace(code)
 		if len(b.currency) != 3 || strings.ToUpper(b.currency) != b.currency {
 			c.fail(path, fmt.Sprintf("%q has no currency", text), want)
+			return b
+		}
+		if _, err := currency.ParseISO(b.currency); err != nil {
+			c.fail(path, fmt.Sprintf("%q is no currency", b.currency), "an ISO 4217 code such as EUR, USD or GBP")
 			return b
 		}
 		b.n, err = crm.ParseMinor(number, b.currency)

@@ -111,13 +111,13 @@ func window(t *rapid.T) rule.Window {
 	return rule.Window{}
 }
 
-type age struct {
+type ages struct {
 	older, newer rule.Length
 	window       rule.Window
 }
 
 // aged draws bounds of an age, one at least when some is needed.
-func aged(t *rapid.T, some bool) (a age) {
+func aged(t *rapid.T, some bool) (a ages) {
 	mode := rapid.IntRange(0, 5).Draw(t, "ages")
 	if mode == 0 && some {
 		mode = 3
@@ -128,7 +128,7 @@ func aged(t *rapid.T, some bool) (a age) {
 	case 5:
 		a.older, a.newer = "1mo", "2mo"
 	}
-	if mode < 4 && mode&1 != 0 || some && a == (age{}) {
+	if mode < 4 && mode&1 != 0 || some && a == (ages{}) {
 		a.older = length(t, "older", 1, 40)
 	}
 	if mode < 4 && mode&2 != 0 {
