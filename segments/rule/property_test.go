@@ -77,6 +77,17 @@ func TestFactsAfterTDoNotChangeTheVerdict(t *testing.T) {
 				past.Consents = append(past.Consents, c)
 			}
 		}
+		past.Events, past.Contact.Shops = nil, nil
+		for _, e := range p.Events {
+			if e.At <= at {
+				past.Events = append(past.Events, e)
+			}
+		}
+		for _, s := range p.Contact.Shops {
+			if s.Since <= at {
+				past.Contact.Shops = append(past.Contact.Shops, s)
+			}
+		}
 		past.Thresholds, past.History = nil, nil
 		for _, x := range p.Thresholds {
 			if x.PublishedAt <= at {
@@ -145,6 +156,30 @@ func TestABrokenNextChangeIsNoticed(t *testing.T) {
 		{"consent", "dated", 0},
 		{"consent", "expires", 0},
 		{"consent", "", 1},
+		{"shop", "is dated", 0},
+		{"shop", "", 1},
+		{"source", "is dated", 0},
+		{"source", "", 1},
+		{"contactable", "counts from then on", 0},
+		{"contactable", "is dated", 0},
+		{"contactable", "expires", 0},
+		{"contactable", "", 1},
+		{"age", "turns", 0},
+		{"age", "", 1},
+		{"birthday", "the day comes", 0},
+		{"birthday", "is over", 0},
+		{"birthday", "away", 0},
+		{"birthday", "ago", 0},
+		{"birthday", "", 1},
+		{"engaged", "counts from then on", 0},
+		{"engaged", "leaves the window", 0},
+		{"engaged", "", 1},
+		{"not_engaged", "", 1},
+		{"did", "counts from then on", 0},
+		{"did", "leaves the window", 0},
+		{"did", "", 1},
+		{"opened", "leaves the window", 0},
+		{"clicked", "counts from then on", 0},
 		{"top", "thresholds", 0},
 		{"top", "counts from then on", 0},
 		{"bottom", "", 1},

@@ -57,7 +57,7 @@ func Condition(depth int) *rapid.Generator[rule.Condition] {
 // Kinds names the conditions that are no compositions.
 func Kinds() []string {
 	kinds := append(purchaseKinds(), "registered", "country", "locale", "consent")
-	return append(kinds, composeKinds()...)
+	return append(append(kinds, composeKinds()...), whoKinds()...)
 }
 
 // Leaf draws a condition of one kind.
@@ -67,6 +67,9 @@ func Leaf(t *rapid.T, kind string) rule.Condition {
 	}
 	if slices.Contains(purchaseKinds(), kind) {
 		return purchaseLeaf(t, kind)
+	}
+	if slices.Contains(whoKinds(), kind) {
+		return whoLeaf(t, kind)
 	}
 	switch kind {
 	case "registered":
@@ -118,6 +121,7 @@ func Profile() *rapid.Generator[*crm.Profile] {
 			}
 			p.Consents = []crm.ConsentState{c}
 		}
+		who(t, p)
 		compose(t, p)
 		return p
 	})
