@@ -36,7 +36,7 @@ const (
 	hintSigned = "The shop refuses the signature: the consumer key or the consumer secret is wrong, or the key has no read permission: create a key with Read permission under " +
 		"an administrator and copy both parts again. Both clocks must be right to 15 minutes."
 	hintRole  = "The user to whom the key belongs has lost the right to read this: create the key under an administrator."
-	hintRoute = "There is no WooCommerce API wc/v3 at this address: check url, and that WooCommerce 3.5 or newer is active."
+	hintRoute = "There is no WooCommerce API wc/v3 at this address: check url, that the permalinks are not \"Plain\" (Settings → Permalinks), and that WooCommerce 3.5 or newer is active."
 	hintWall  = "A firewall or security plug-in refuses /wp-json/: let the address of this machine through."
 	hintParam = "This shop's WooCommerce refuses a question that Relance asks: update WooCommerce, switch off extensions that change its REST API, or report it."
 	hintCache = "Something caches the shop's API: leave /wp-json/ out of the cache of the shop, its proxy or its CDN."

@@ -28,11 +28,15 @@ func (s *Source) Pull(ctx context.Context, stream string, after connectors.Curso
 	if c.Run != nil && c.Run.Phase >= len(f.sets) {
 		c.Run = nil
 	}
+	var bad []connectors.Rejected
 	rows, err := s.nextRows(ctx, f, &c, size)
+	if size <= 1 && f.fields == "" && crashed(err) {
+		rows, bad, err = s.isolate(ctx, f, &c, err)
+	}
 	if err != nil {
 		return connectors.Page{}, err
 	}
-	page := connectors.Page{Total: c.Run.Total, ShopTime: rows.date}
+	page := connectors.Page{Total: c.Run.Total, ShopTime: rows.date, Rejected: bad}
 	if f.below {
 		page.Total = -1 // the rows are products, what they bring are variations
 	}
