@@ -3,49 +3,43 @@ package rule
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/relance/relance/internal/crm"
 )
 
 // registered looks at the contact's first account.
 type registered struct {
-	is     bool
-	older  time.Duration
-	within time.Duration
+	is  bool
+	age aged
 }
 
 func (c *compiler) registered(path string, w Registered) condition {
-	r := registered{is: true, older: c.length(path+".older_than", w.OlderThan), within: c.length(path+".within", w.Within)}
-	if w.Is != nil {
-		r.is = *w.Is
-	}
-	aged := w.OlderThan != "" || w.Within != ""
+	r := &registered{is: w.Is == nil || *w.Is, age: c.aged(path, w.OlderThan, "", w.Window)}
+	timed := w.OlderThan != "" || w.Window != (Window{})
 	switch {
-	case w.Is == nil && !aged:
-		c.fail(path, "nothing is asked", "within: 30d, older_than: 30d, or is: true")
-	case w.Is != nil && !r.is && aged:
+	case w.Is == nil && !timed:
+		c.fail(path, "nothing is asked", "within: 30d, older_than: 30d, in: this_year, or is: true")
+	case !r.is && timed:
 		c.fail(path+".is", "somebody without an account has no date of registration", "is: false alone")
-	case r.older > 0 && r.within > 0 && r.older >= r.within:
-		c.fail(path+".within", fmt.Sprintf("within %s and older than %s at once: nobody could match", words(r.within), words(r.older)), "within longer than older_than")
 	}
 	return r
 }
 
-func (r registered) match(p *crm.Profile, t crm.Instant) bool {
+func (r *registered) match(p *crm.Profile, t crm.Instant) bool {
 	at := p.Contact.RegisteredAt
 	if at == 0 || at > t {
 		return !r.is
 	}
-	return r.is && ageHolds(at, t, r.older, r.within)
+	from, to := r.age.span(p, at)
+	return r.is && from <= t && t < to
 }
 
-func (r registered) next(p *crm.Profile, t crm.Instant) crm.Instant {
+func (r *registered) next(p *crm.Profile, t crm.Instant) crm.Instant {
 	at, _ := r.turn(p, t)
 	return at
 }
 
-func (r registered) turn(p *crm.Profile, t crm.Instant) (crm.Instant, reason) {
+func (r *registered) turn(p *crm.Profile, t crm.Instant) (crm.Instant, reason) {
 	at := p.Contact.RegisteredAt
 	switch {
 	case at == 0:
@@ -53,10 +47,23 @@ func (r registered) turn(p *crm.Profile, t crm.Instant) (crm.Instant, reason) {
 	case at > t:
 		return at, reason{text: "the registration is dated %s", at: at}
 	}
-	return ageTurns(at, t, r.older, r.within, "the registration becomes %s old")
+	return r.age.turn(p, at, t, "the registration")
 }
 
-func (r registered) needs() crm.Needs { return crm.Needs{} }
+func (r *registered) needs() crm.Needs { return crm.Needs{} }
+
+func (r *registered) explain(p *crm.Profile, t crm.Instant) Explanation {
+	at, why := r.turn(p, t)
+	value := "no account"
+	if p.Contact.RegisteredAt != 0 && p.Contact.RegisteredAt <= t {
+		value = "registered at " + stamp(p.Contact.RegisteredAt)
+	}
+	s := "registered" + r.age.String()
+	if !r.is {
+		s = "not registered"
+	}
+	return leaf(s, r.match(p, t), value, at, why)
+}
 
 // place compares an attribute of the contact with a list; the clock has no part in it.
 type place struct {

@@ -21,7 +21,8 @@ type Explanation struct {
 
 // reason is why the clock changes a verdict; it is put into words only for people.
 type reason struct {
-	text   string // with a %s for each of the rest that is given, in this order
+	what   string // stands before text
+	text   string // with what, it has a %s for each of the rest that is given, in this order
 	cart   string
 	at     crm.Instant
 	length time.Duration
@@ -46,7 +47,7 @@ func (r reason) String() string {
 	if r.in.name != "" {
 		args = append(args, r.in)
 	}
-	return fmt.Sprintf(r.text, args...)
+	return fmt.Sprintf(r.what+r.text, args...)
 }
 
 // Explain gives the tree of the definition with values and verdicts at t.
@@ -70,33 +71,6 @@ func explainAll(what string, of []condition, match bool, p *crm.Profile, t crm.I
 		e.Of = append(e.Of, x)
 	}
 	return e
-}
-
-func ages(older, newer time.Duration) string {
-	s := ""
-	if older > 0 {
-		s += " older than " + words(older)
-	}
-	if newer > 0 {
-		s += " newer than " + words(newer)
-	}
-	return s
-}
-
-func (r registered) explain(p *crm.Profile, t crm.Instant) Explanation {
-	at, why := r.turn(p, t)
-	value := "no account"
-	if p.Contact.RegisteredAt != 0 && p.Contact.RegisteredAt <= t {
-		value = "registered at " + stamp(p.Contact.RegisteredAt)
-	}
-	s := "registered" + ages(r.older, 0)
-	if r.within > 0 {
-		s += " within " + words(r.within)
-	}
-	if !r.is {
-		s = "not registered"
-	}
-	return leaf(s, r.match(p, t), value, at, why)
 }
 
 func (l place) explain(p *crm.Profile, t crm.Instant) Explanation {

@@ -2,7 +2,6 @@ package rule
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/relance/relance/internal/crm"
 )
@@ -80,24 +79,26 @@ func (a *aged) span(p *crm.Profile, f crm.Instant) (from, to crm.Instant) {
 	return from, to
 }
 
-// turn is the first instant after t at which a fact dated f begins or ceases to have the age.
+// turn is the first instant after t at which a fact dated f ("the first purchase") begins or ceases to have the age.
 func (a *aged) turn(p *crm.Profile, f, t crm.Instant, what string) (crm.Instant, reason) {
 	from, to := a.span(p, f)
 	switch {
 	case from >= to || to <= t:
 		return crm.Never, reason{}
-	case from > t && from == f:
-		return from, a.window.came("an order dated %s", f)
-	case from > t && a.older.given():
-		return from, reason{text: what + " becomes %s old", span: a.older}
+	case from > t && from > f && a.older.given():
+		return from, reason{what: what, text: " becomes %s old", span: a.older}
 	case from > t:
-		return from, a.window.came("an order dated %s", f)
+		why := a.window.came(what, f)
+		why.text = " of %s" + why.text
+		return from, why
 	case to == crm.Never:
 		return to, reason{}
 	case a.newer.given() && !a.window.given():
-		return to, reason{text: what + " becomes %s old", span: a.newer}
+		return to, reason{what: what, text: " becomes %s old", span: a.newer}
 	}
-	return to, a.window.left("the order of %s", f)
+	why := a.window.left(what, f)
+	why.text = " of %s" + why.text
+	return to, why
 }
 
 func (a *aged) String() string {
@@ -180,20 +181,4 @@ func (l *lastPurchase) explain(p *crm.Profile, t crm.Instant) Explanation {
 		value = "bought at " + stamp(last)
 	}
 	return leaf("last purchase"+l.sales.String()+l.age.String(), l.match(p, t), value, at, why)
-}
-
-// ageHolds: an age of exactly older holds, one of exactly newer no longer does. 0 bounds nothing.
-func ageHolds(since, t crm.Instant, older, newer time.Duration) bool {
-	return t >= since.Add(older) && (newer == 0 || t < since.Add(newer))
-}
-
-// ageTurns is the first instant after t at which ageHolds changes for a fact that is visible already.
-func ageTurns(since, t crm.Instant, older, newer time.Duration, what string) (crm.Instant, reason) {
-	if at := since.Add(older); older > 0 && at > t {
-		return at, reason{text: what, length: older}
-	}
-	if at := since.Add(newer); newer > 0 && at > t {
-		return at, reason{text: what, length: newer}
-	}
-	return crm.Never, reason{}
 }

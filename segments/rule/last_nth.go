@@ -12,19 +12,22 @@ import (
 // nthPurchase looks at the age of one purchase by its place among all; there may be none such.
 type nthPurchase struct {
 	n     int
+	what  string // the first purchase
 	sales sales
 	age   aged
 }
 
 func (c *compiler) firstPurchase(path string, w FirstPurchase) condition {
-	return &nthPurchase{n: 1, sales: c.sales(path, w.Sales, w.Goods), age: c.someAge(path, w.OlderThan, w.NewerThan, w.Window)}
+	return &nthPurchase{n: 1, what: "the first purchase", sales: c.sales(path, w.Sales, w.Goods), age: c.someAge(path, w.OlderThan, w.NewerThan, w.Window)}
 }
 
 func (c *compiler) nthPurchase(path string, w NthPurchase) condition {
 	if w.N < 1 {
 		c.fail(path+".n", fmt.Sprintf("there is no purchase number %d", w.N), "1 for the first purchase, 2 for the second…")
 	}
-	return &nthPurchase{n: max(w.N, 1), sales: c.sales(path, w.Sales, w.Goods), age: c.aged(path, w.OlderThan, w.NewerThan, w.Window)}
+	n := &nthPurchase{n: max(w.N, 1), sales: c.sales(path, w.Sales, w.Goods), age: c.aged(path, w.OlderThan, w.NewerThan, w.Window)}
+	n.what = "the " + n.place() + " purchase"
+	return n
 }
 
 // find is when the n-th purchase was or will be made: those dated later never change which one that is.
@@ -56,7 +59,7 @@ func (n *nthPurchase) turn(p *crm.Profile, t crm.Instant) (crm.Instant, reason) 
 	if !found {
 		return crm.Never, reason{}
 	}
-	return n.age.turn(p, at, t, "the "+n.place()+" purchase")
+	return n.age.turn(p, at, t, n.what)
 }
 
 func (n *nthPurchase) needs() crm.Needs { return n.sales.needs() }

@@ -151,6 +151,8 @@ func TestABrokenNextChangeIsNoticed(t *testing.T) {
 		{"abandoned_carts", "leaves the window", 0},
 		{"abandoned_carts", "", 1},
 		{"registered", "dated", 0},
+		{"registered", "leaves the window", 0},
+		{"registered", "counts from then on for", 0},
 		{"registered", "becomes", 0},
 		{"registered", "", 1},
 		{"consent", "dated", 0},

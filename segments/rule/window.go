@@ -141,20 +141,20 @@ func (v *pane) look(f crm.Instant) {
 	}
 }
 
-// left is why a fact of some kind ("the order of %s") no longer counts.
+// left is why a fact of some kind ("the order of %s") no longer counts; the %s is its date.
 func (w window) left(what string, f crm.Instant) reason {
 	if w.in.name != "" {
-		return reason{text: what + " leaves the window of %s", at: f, in: w.in}
+		return reason{what: what, text: " leaves the window of %s", at: f, in: w.in}
 	}
-	return reason{text: what + " leaves the window of %s", at: f, span: w.within}
+	return reason{what: what, text: " leaves the window of %s", at: f, span: w.within}
 }
 
 // came is why a fact of some kind ("an order dated %s") counts.
 func (w window) came(what string, f crm.Instant) reason {
 	if w.in.last {
-		return reason{text: what + " counts from then on for %s", at: f, in: w.in}
+		return reason{what: what, text: " counts from then on for %s", at: f, in: w.in}
 	}
-	return reason{text: what + " counts from then on", at: f}
+	return reason{what: what, text: " counts from then on", at: f}
 }
 
 // String follows the words of a condition.

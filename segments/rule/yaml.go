@@ -54,7 +54,7 @@ type Condition struct {
 
 // Registered asks when the contact opened an account, or whether ever.
 type Registered struct {
-	Within    Length `yaml:"within,omitempty"`
+	Window    `yaml:",inline"`
 	OlderThan Length `yaml:"older_than,omitempty"`
 	Is        *bool  `yaml:"is,omitempty"`
 }

@@ -74,7 +74,9 @@ func Leaf(t *rapid.T, kind string) rule.Condition {
 	switch kind {
 	case "registered":
 		r := &rule.Registered{}
-		switch rapid.IntRange(0, 3).Draw(t, "registered") {
+		switch rapid.IntRange(0, 4).Draw(t, "registered") {
+		case 4:
+			r.In = rapid.SampledFrom([]string{"today", "yesterday", "this_week", "last_month"}).Draw(t, "in")
 		case 0:
 			is := rapid.Bool().Draw(t, "is")
 			r.Is = &is
