@@ -30,6 +30,11 @@ func (s *Source) Pull(ctx context.Context, stream string, after connectors.Curso
 	}
 	var bad []connectors.Rejected
 	rows, err := s.nextRows(ctx, f, &c, size)
+	if f.Kind == crm.KindRefund && noRoute(err) && !f.below {
+		s.owners.need()
+		f, c.Run = f.throughOrders(), nil
+		rows, err = s.nextRows(ctx, f, &c, size)
+	}
 	if size <= 1 && f.fields == "" && crashed(err) {
 		rows, bad, err = s.isolate(ctx, f, &c, err)
 	}
@@ -38,7 +43,7 @@ func (s *Source) Pull(ctx context.Context, stream string, after connectors.Curso
 	}
 	page := connectors.Page{Total: c.Run.Total, ShopTime: rows.date, Rejected: bad}
 	if f.below {
-		page.Total = -1 // the rows are products, what they bring are variations
+		page.Total = -1 // the rows are not what is counted: products bring variations, orders refunds
 	}
 	if err := s.fill(ctx, f, c.Run, rows.fresh, size, &page); err != nil {
 		return connectors.Page{}, err
@@ -101,7 +106,7 @@ func (s *Source) nextRows(ctx context.Context, f feed, c *cursor, size int) (row
 			}
 		}
 		cut := false
-		if f.below {
+		if f.below && f.Mode != connectors.ModeIDs {
 			all, cut = few(all, r.Last, size)
 		}
 		out := take(r, a, all, at, perPage)
@@ -155,9 +160,15 @@ func (s *Source) Count(ctx context.Context, stream string) (int, error) {
 
 // total adds up how many rows the sets have; -1 when the shop does not say.
 func (s *Source) total(ctx context.Context, f feed, sets []url.Values) (int, error) {
+	if f.below && f.Kind == crm.KindRefund {
+		return -1, nil // it would take reading every order
+	}
 	sum := 0
 	for _, set := range sets {
 		a, err := s.client.get(ctx, "count "+f.Name, f.path, merged(set, url.Values{"per_page": {"1"}, "_fields": {"id"}}))
+		if f.Kind == crm.KindRefund && noRoute(err) {
+			return -1, nil
+		}
 		if err != nil {
 			return -1, err
 		}
@@ -223,7 +234,13 @@ func (s *Source) list(ctx context.Context, f feed, c cursor, perPage, number int
 
 // fill normalises the rows into the page; one that cannot be understood is rejected alone.
 func (s *Source) fill(ctx context.Context, f feed, r *run, raws []json.RawMessage, size int, page *connectors.Page) error {
+	through := f.below && f.Kind == crm.KindRefund
 	switch {
+	case through && f.Mode == connectors.ModeIDs:
+		page.IDs = s.refundIDs(raws)
+		return nil
+	case through:
+		return s.fillRefundsOf(ctx, raws, page)
 	case f.Mode == connectors.ModeIDs:
 		page.IDs = idsOf(raws)
 		return nil

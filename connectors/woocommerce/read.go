@@ -96,21 +96,9 @@ func (s *Source) readOrder(ctx context.Context, id string, page *connectors.Page
 	if err != nil || len(w.InlineRefund) == 0 {
 		return err
 	}
-	const op = "read refunds of an order"
-	q := url.Values{"per_page": {strconv.Itoa(maxPage)}}
-	a, err := s.client.get(ctx, op, "orders/"+id+"/refunds", q)
-	if notThere(err) {
-		return nil // deleted between the two requests: the next hint or reconciliation sees it
-	}
+	raws, err := s.refundsOf(ctx, id, o.Currency)
 	if err != nil {
 		return err
-	}
-	raws, err := decodeList[json.RawMessage](s.client, op, a)
-	if err != nil {
-		return err
-	}
-	for i, raw := range raws {
-		raws[i] = whole(raw, id, o.Currency)
 	}
 	add(page, raws, s.norm.refund)
 	return nil
@@ -176,8 +164,15 @@ func variationOf(raw json.RawMessage) string {
 
 // readRefund finds a refund in the list of all: there is no /refunds/{id}.
 func (s *Source) readRefund(ctx context.Context, id string, page *connectors.Page) error {
+	if s.owners.needed() {
+		return s.readRefundOf(ctx, id, page)
+	}
 	const op = "read refunds"
 	a, err := s.client.get(ctx, op, "refunds", url.Values{"include": {id}})
+	if noRoute(err) {
+		s.owners.need()
+		return s.readRefundOf(ctx, id, page)
+	}
 	if err != nil {
 		return err
 	}

@@ -83,6 +83,8 @@ type Source struct {
 
 	mu       sync.Mutex
 	currency string // of the shop, as last read
+
+	owners owners
 }
 
 var (
@@ -136,6 +138,9 @@ func (s *Source) Streams() []connectors.Stream {
 func (s *Source) feed(name string) (feed, error) {
 	for _, f := range s.feeds {
 		if f.Name == name {
+			if f.Kind == crm.KindRefund && s.owners.needed() {
+				f = f.throughOrders()
+			}
 			return f, nil
 		}
 	}

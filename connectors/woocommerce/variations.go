@@ -20,6 +20,11 @@ const (
 	countedPages = 20
 )
 
+// belowRow is how many records lie below a row: the variations of a product, the refunds of an order.
+func belowRow(raw json.RawMessage) int {
+	return len(parentOfRow(raw).Variations) + len(orderRowOf(raw).Refunds)
+}
+
 // parentRow is what `_fields=id,variations` shows of a product.
 type parentRow struct {
 	ID         ident       `json:"id"`
@@ -34,14 +39,14 @@ func parentOfRow(raw json.RawMessage) parentRow {
 	return w
 }
 
-// few keeps as many products as a page may ask the variations of; cut tells that some were left for the next.
+// few keeps as many rows as a page may ask for what lies below them; cut tells that some were left for the next.
 func few(all []json.RawMessage, last int64, size int) (kept []json.RawMessage, cut bool) {
 	parents, records := 0, 0
 	for i, raw := range all {
 		if id := idOf(raw); id != 0 && id <= last {
 			continue
 		}
-		n := len(parentOfRow(raw).Variations)
+		n := belowRow(raw)
 		if n > 0 && parents > 0 && (parents == parentsPerPage || records+n > size) {
 			return all[:i], true
 		}
