@@ -27,7 +27,7 @@ func TestIncrementalMembershipEqualsEvaluationFromScratch(t *testing.T) {
 				h.contacts = append(h.contacts, w.contact(rt, h.instant(rt)))
 			}
 			rt.Repeat(map[string]func(*rapid.T){
-				"order": h.anOrder, "cart": h.aCart, "consent": h.aConsent, "life": h.aLife,
+				"order": h.anOrder, "cart": h.aCart, "consent": h.aConsent, "life": h.aLife, "event": h.anEvent, "person": h.aPerson, "suppression": h.aSuppression,
 				"clock": h.aMove, "step": h.aStep, "edit": h.edit, "crash": h.aCrash, "settle": h.settleAndCheck,
 			})
 			h.settleAndCheck(rt)

@@ -47,6 +47,8 @@ type world struct {
 	wall   time.Time
 	serial int
 	page   int // contacts a batch; 0 = as in life
+
+	suppressed map[int64][]string // what the mailer would tell
 }
 
 var errCrash = errors.New("crash")
@@ -62,6 +64,7 @@ func newWorld(t testing.TB, engine store.Dialect) *world {
 		return fault(name, when)
 	}})
 	w.mirror = mirror.New(w.db)
+	w.mirror.TellSuppressions(func(context.Context, store.Queryer, []int64) (map[int64][]string, error) { return w.suppressed, nil })
 	w.leases = store.NewLeases(w.db, "test", time.Hour)
 	w.must(t, errOf(w.leases.Acquire(t.Context(), store.LaneLeases(crm.Lanes)...)))
 	return w
@@ -91,7 +94,7 @@ func (w *world) wipe(t tb) {
 	w.write(t, func(tx *store.Tx) error {
 		for _, table := range []string{
 			"contacts", "orders", "order_lines", "carts", "consent_state", "dirty", "memberships",
-			"segment_defs", "segment_builds", "segment_due", "segment_changes", "meta",
+			"events", "customers", "shops", "thresholds", "segment_defs", "segment_builds", "segment_due", "segment_changes", "meta",
 		} {
 			if _, err := tx.ExecContext(w.ctx, "DELETE FROM "+table); err != nil {
 				return err
@@ -99,7 +102,7 @@ func (w *world) wipe(t tb) {
 		}
 		return nil
 	})
-	w.now = base()
+	w.now, w.suppressed = base(), map[int64][]string{}
 }
 
 func (w *world) write(t tb, fn func(tx *store.Tx) error) {
@@ -258,12 +261,17 @@ func (w *world) members(t tb, segment string) []int64 {
 	return ids
 }
 
+// everything that a profile can hold.
+func everything() crm.Needs {
+	return crm.Needs{Orders: true, Lines: true, Carts: true, Consents: true, Source: true, Account: true, Ranks: true, Events: []string{crm.AllEvents}}
+}
+
 // checkExact compares memberships with evaluation from scratch at now, and asks Verify the same.
 func (w *world) checkExact(t tb) {
 	t.Helper()
 	ids, err := w.mirror.ContactIDs(w.ctx, w.db.Read(), 0, 10000)
 	w.must(t, err)
-	ps, err := w.mirror.Profiles(w.ctx, w.db.Read(), ids, crm.Needs{Orders: true, Lines: true, Carts: true, Consents: true})
+	ps, err := w.mirror.Profiles(w.ctx, w.db.Read(), ids, everything())
 	w.must(t, err)
 	for _, d := range w.defs {
 		var want []int64
