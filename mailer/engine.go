@@ -13,6 +13,7 @@ import (
 	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/mirror"
 	"github.com/relance/relance/internal/store"
+	"github.com/relance/relance/segments/rule"
 )
 
 // EngineOptions are what an Engine needs beside the database. Which campaigns run is not among them: the database
@@ -28,6 +29,7 @@ type EngineOptions struct {
 	Parallel int
 	// SendingAllowed, when set, is asked at every step; an error keeps every mail back (a copied database).
 	SendingAllowed func() error
+	Needs          crm.Needs // of the segments that Evaluate may be asked about
 	// Evaluate tells whether a contact belongs to a segment by the definition in force, from its profile alone.
 	Evaluate func(p *crm.Profile, segment string, t crm.Instant) (bool, error)
 	Metrics  *Metrics
@@ -82,6 +84,7 @@ func NewEngine(m *mirror.Mirror, l *store.Leases, o EngineOptions) *Engine {
 		o.Metrics = NewMetrics(nil)
 	}
 	o.PublicURL = strings.TrimSuffix(o.PublicURL, "/")
+	o.Needs = rule.Union(o.Needs, crm.Needs{Orders: true, Lines: true, Carts: true, Consents: true}) // what the gate itself looks at
 	return &Engine{mirror: m, db: m.DB(), leases: l, o: o, defs: map[string]cachedDef{}, zones: map[string]*time.Location{}, breakers: breakers{}}
 }
 

@@ -116,7 +116,7 @@ func (e *Engine) profiles(ctx context.Context, q store.Queryer, ids []int64, nee
 			once = append(once, id)
 		}
 	}
-	list, err := e.mirror.Profiles(ctx, q, once, needs)
+	list, err := segments.Profiles(ctx, e.mirror, q, once, needs)
 	if err != nil {
 		return nil, fmt.Errorf("loading profiles: %w", err)
 	}

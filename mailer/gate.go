@@ -198,7 +198,7 @@ func (e *Engine) load(ctx context.Context, tx *store.Tx, p *pass, due []sendRow)
 		return g, nil
 	}
 	var err error
-	if g.profiles, err = e.profiles(ctx, tx, list, crm.Needs{Orders: true, Lines: true, Carts: true, Consents: true}); err != nil {
+	if g.profiles, err = e.profiles(ctx, tx, list, e.o.Needs); err != nil {
 		return nil, err
 	}
 	aliases, err := e.mirror.Aliases(ctx, tx, list)

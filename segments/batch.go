@@ -46,13 +46,18 @@ func load(ctx context.Context, m *mirror.Mirror, q store.Queryer, s *setup, ids 
 	if err != nil {
 		return nil, err
 	}
-	profiles, err := m.Profiles(ctx, q, ids, s.needs)
+	profiles, err := Profiles(ctx, m, q, ids, s.needs)
+	if err != nil {
+		return nil, err
+	}
+	ranked, err := s.rankings(ctx, q)
 	if err != nil {
 		return nil, err
 	}
 	for i := range profiles {
 		if p := &profiles[i]; live[p.Contact.ID] {
 			byID[p.Contact.ID].profile = p
+			byID[p.Contact.ID].untold = slices.ContainsFunc(ranked, func(r ranking) bool { return r.audience == p.Contact.AudienceID && p.Contact.ID > r.told })
 		}
 	}
 	return b, nil

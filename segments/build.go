@@ -50,7 +50,7 @@ func (m *Maintainer) buildSlice(ctx context.Context, now crm.Instant) (bool, err
 			}
 		}
 		reached = reach(pieces, left)
-		return m.advance(ctx, tx, reached, len(ids)-len(left))
+		return m.advance(ctx, tx, reached, len(ids)-len(left), now)
 	})
 	if err != nil {
 		return false, fmt.Errorf("building segments: %w", err)
@@ -69,7 +69,7 @@ func (m *Maintainer) buildSlice(ctx context.Context, now crm.Instant) (bool, err
 // nextPieces gathers up to batchSize contacts from the lanes that are not built to their end.
 func (m *Maintainer) nextPieces(ctx context.Context) ([]piece, error) {
 	var out []piece
-	room := m.page
+	room, weight := m.page, maxWeight
 	for _, lane := range m.lanes {
 		from := laneDone
 		for _, s := range m.setup.slots {
@@ -87,8 +87,14 @@ func (m *Maintainer) nextPieces(ctx context.Context) ([]piece, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, piece{lane, ids, len(ids) < room})
-		room -= len(ids)
+		fit, left, err := m.fitInto(ctx, ids, weight)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, piece{lane, fit, len(ids) < room && len(fit) == len(ids)})
+		if room, weight = room-len(fit), left; len(fit) < len(ids) {
+			break
+		}
 	}
 	return out, nil
 }
@@ -115,7 +121,7 @@ func reach(pieces []piece, left map[int64]bool) map[int]int64 {
 	return out
 }
 
-func (m *Maintainer) advance(ctx context.Context, tx *store.Tx, reached map[int]int64, seen int) error {
+func (m *Maintainer) advance(ctx context.Context, tx *store.Tx, reached map[int]int64, seen int, now crm.Instant) error {
 	var rows [][]any
 	for _, s := range m.setup.slots {
 		if s.state != StateBuilding {
@@ -126,7 +132,8 @@ func (m *Maintainer) advance(ctx context.Context, tx *store.Tx, reached map[int]
 				rows = append(rows, []any{s.segment, s.generation, lane, at})
 			}
 		}
-		if _, err := tx.ExecContext(ctx, "UPDATE segment_defs SET build_position=build_position+? WHERE segment=? AND generation=?", seen, s.segment, s.generation); err != nil {
+		if _, err := tx.ExecContext(ctx, `UPDATE segment_defs SET build_position=build_position+?, build_began=CASE WHEN build_began=0 THEN ? ELSE build_began END, build_seen=?
+ WHERE segment=? AND generation=?`, seen, now, now, s.segment, s.generation); err != nil {
 			return err
 		}
 	}

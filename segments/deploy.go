@@ -2,10 +2,15 @@ package segments
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/relance/relance/internal/crm"
+	"github.com/relance/relance/internal/fault"
 	"github.com/relance/relance/internal/store"
 	"github.com/relance/relance/segments/rule"
 )
@@ -30,6 +35,9 @@ func (m *Maintainer) Deploy(ctx context.Context, now time.Time) error {
 			if err := deployOne(ctx, tx, d, stored[d.ID], total, at); err != nil {
 				return err
 			}
+		}
+		if err := m.refuseRemoval(stored, wanted); err != nil {
+			return err
 		}
 		for id := range stored {
 			if !wanted[id] {
@@ -128,7 +136,22 @@ func retire(ctx context.Context, tx *store.Tx, segment string, rows []defRow, re
 	return nil
 }
 
-// finish makes every building slot that has been built in all lanes the live one of its segment, at once.
+// refuseRemoval names the campaigns that a segment in force is taken away from.
+func (m *Maintainer) refuseRemoval(stored map[string][]defRow, wanted map[string]bool) error {
+	for _, id := range slices.Sorted(maps.Keys(stored)) {
+		inForce := slices.ContainsFunc(stored[id], func(r defRow) bool { return r.State == StateLive || r.State == StateBuilding })
+		if users := m.used[id]; inForce && !wanted[id] && len(users) > 0 {
+			return &fault.Error{
+				Class: fault.Operator, Op: "removing segment " + id, Err: errors.New("campaigns use it: " + strings.Join(users, ", ")),
+				Hint: "Put it back into segments/, or take those campaigns away first",
+			}
+		}
+	}
+	return nil
+}
+
+// finish makes every building slot that has been built in all lanes the live one of its segment, at once, and together
+// with those that it leans on and that lean on it.
 func (m *Maintainer) finish(ctx context.Context, now crm.Instant) (bool, error) {
 	var ready []*slot
 	for _, s := range m.setup.slots {
@@ -147,7 +170,13 @@ func (m *Maintainer) finish(ctx context.Context, now crm.Instant) (bool, error) 
 	if ready == nil {
 		return false, nil
 	}
+	if ready = m.setup.together(ready); ready == nil {
+		return false, nil
+	}
 	err := m.db.Write(ctx, "segments.switch", func(tx *store.Tx) error {
+		if same, err := m.setup.sameBuilds(ctx, tx); err != nil || !same {
+			return err // deployed anew meanwhile: what was ready may no longer belong together
+		}
 		for _, s := range ready {
 			if err := switchTo(ctx, tx, s, now); err != nil {
 				return err
@@ -194,4 +223,52 @@ func (m *Maintainer) builtHere(s *slot) bool {
 		}
 	}
 	return len(m.lanes) > 0
+}
+
+// together keeps of the slots that are ready those that stand in no connection with one that is not.
+func (s *setup) together(ready []*slot) []*slot {
+	builds := slices.Clone(s.waiting)
+	for _, sl := range s.slots {
+		if sl.state == StateBuilding {
+			builds = append(builds, sl)
+		}
+	}
+	held := slices.DeleteFunc(slices.Clone(builds), func(sl *slot) bool { return slices.Contains(ready, sl) })
+	for i := 0; i < len(held); i++ { // whatever is connected with what is held is held, too
+		for _, sl := range builds {
+			if !slices.Contains(held, sl) && connected(held[i], sl) {
+				held = append(held, sl)
+			}
+		}
+	}
+	if ready = slices.DeleteFunc(ready, func(sl *slot) bool { return slices.Contains(held, sl) }); len(ready) == 0 {
+		return nil
+	}
+	return ready
+}
+
+func connected(a, b *slot) bool {
+	_, leans := a.rule.Below()[b.segment]
+	_, carries := b.rule.Below()[a.segment]
+	return leans || carries
+}
+
+// sameBuilds tells whether what is being built is still what the setup knows.
+func (s *setup) sameBuilds(ctx context.Context, q store.Queryer) (bool, error) {
+	var rows []defRow
+	if err := q.SelectContext(ctx, &rows, "SELECT segment, generation FROM segment_defs WHERE state='building'"); err != nil {
+		return false, err
+	}
+	known := map[slotKey]bool{}
+	for _, sl := range slices.Concat(s.slots, s.waiting) {
+		if sl.state == StateBuilding {
+			known[slotKey{sl.segment, sl.generation}] = true
+		}
+	}
+	for _, r := range rows {
+		if !known[slotKey{r.Segment, r.Generation}] {
+			return false, nil
+		}
+	}
+	return len(rows) == len(known), nil
 }

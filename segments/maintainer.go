@@ -28,6 +28,9 @@ type Options struct {
 	Log     *zap.Logger
 	Metrics *Metrics
 	Wall    func() time.Time // real time, for how often metrics and the watermark are refreshed
+
+	Thresholds time.Duration       // business time from one publication of thresholds to the next; 0 = 24 h
+	Used       map[string][]string // segment → campaigns that use it: Deploy does not remove it
 }
 
 // Maintainer keeps memberships true for the contacts in the lanes that this process holds. Several processes may run
@@ -52,6 +55,9 @@ type Maintainer struct {
 	started   bool
 	counted   string // identity of the definitions whose sizes were counted
 	costs     costs
+
+	thresholds time.Duration
+	used       map[string][]string
 }
 
 // NewMaintainer makes one for the definitions in force. Deploy stores them; Step works on what is stored.
@@ -62,7 +68,13 @@ func NewMaintainer(m *mirror.Mirror, l *store.Leases, defs []*rule.Segment, o Op
 	if o.Wall == nil {
 		o.Wall = time.Now
 	}
-	return &Maintainer{mirror: m, db: m.DB(), leases: l, defs: defs, log: o.Log, metrics: o.Metrics, wall: o.Wall, page: batchSize}
+	if o.Thresholds == 0 {
+		o.Thresholds = everyThresholds
+	}
+	return &Maintainer{
+		mirror: m, db: m.DB(), leases: l, defs: defs, log: o.Log, metrics: o.Metrics, wall: o.Wall, page: batchSize,
+		thresholds: o.Thresholds, used: o.Used,
+	}
 }
 
 // Step settles one batch of contacts whose facts changed, one of contacts whose instant has come, and one of contacts
@@ -91,11 +103,16 @@ func (m *Maintainer) Step(ctx context.Context, now time.Time) (next time.Time, w
 }
 
 func (m *Maintainer) work(ctx context.Context, now crm.Instant) (soonest crm.Instant, worked bool, err error) {
+	published, err := m.publishThresholds(ctx, now) // first, so that what is settled now knows them
+	if err != nil {
+		return 0, false, err
+	}
 	soonest, worked, err = m.fresh(ctx, now)
 	if err != nil {
 		return 0, false, err
 	}
-	for _, part := range []func(context.Context, crm.Instant) (bool, error){m.buildSlice, m.finish, m.reconcile} {
+	worked = worked || published
+	for _, part := range []func(context.Context, crm.Instant) (bool, error){m.tellThresholds, m.buildSlice, m.finish, m.reconcile} {
 		did, err := part(ctx, now)
 		if err != nil {
 			return 0, false, err
@@ -155,7 +172,7 @@ func heldLanes(l *store.Leases) []int {
 // fresh settles marks, then due rows, and publishes the watermark as it was before that work.
 func (m *Maintainer) fresh(ctx context.Context, now crm.Instant) (soonest crm.Instant, worked bool, err error) {
 	q := m.db.Read()
-	marks, err := m.mirror.DirtyBatch(ctx, q, m.lanes, m.page)
+	marks, err := m.mirror.DirtyBatch(ctx, q, m.lanes, m.page) // with the oldest, for the watermark
 	if err != nil {
 		return 0, false, err
 	}
@@ -167,9 +184,9 @@ func (m *Maintainer) fresh(ctx context.Context, now crm.Instant) (soonest crm.In
 		return 0, false, err
 	}
 	if len(marks) > 0 {
-		ids := make([]int64, len(marks))
-		for i, d := range marks {
-			ids[i] = d.ContactID
+		ids, err := m.freshest(ctx, marks)
+		if err != nil {
+			return 0, false, err
 		}
 		if err := m.settle(ctx, "segments.settle", ids, now); err != nil {
 			return 0, false, err
@@ -182,8 +199,12 @@ func (m *Maintainer) fresh(ctx context.Context, now crm.Instant) (soonest crm.In
 			return 0, false, err
 		}
 		if len(due) > 0 {
-			m.metrics.late(due, now)
-			if err := m.settle(ctx, "segments.settle", dueIDs(due), now); err != nil {
+			ids, err := m.fitting(ctx, dueIDs(due))
+			if err != nil {
+				return 0, false, err
+			}
+			m.metrics.late(due[:len(ids)], now)
+			if err := m.settle(ctx, "segments.settle", ids, now); err != nil {
 				return 0, false, err
 			}
 			worked = true
@@ -202,7 +223,11 @@ func (m *Maintainer) publish(ctx context.Context, now crm.Instant, marks []mirro
 		}
 		marks = append(others, marks...)
 	}
-	w := min(now, soonest-1)
+	ranked, err := m.setup.rankings(ctx, m.db.Read())
+	if err != nil {
+		return err
+	}
+	w := min(now, soonest-1, ranksBelow(ranked))
 	for _, d := range marks {
 		w = min(w, d.MarkedAt-1)
 	}
@@ -211,7 +236,7 @@ func (m *Maintainer) publish(ctx context.Context, now crm.Instant, marks []mirro
 	if w <= m.watermark || !settled && m.wall().Sub(m.wroteWall) < keepWall {
 		return nil
 	}
-	err := m.db.Write(ctx, "segments.watermark", func(tx *store.Tx) error { return raiseMeta(ctx, tx, metaWatermark, w) })
+	err = m.db.Write(ctx, "segments.watermark", func(tx *store.Tx) error { return raiseMeta(ctx, tx, metaWatermark, w) })
 	if err != nil {
 		return err
 	}
@@ -301,6 +326,12 @@ func (m *Maintainer) Settled(ctx context.Context, now time.Time) (bool, error) {
 	var open int
 	if err := q.GetContext(ctx, &open, "SELECT COUNT(*) FROM segment_defs WHERE state IN ('building','retired','dropped')"); err != nil {
 		return false, fmt.Errorf("asking whether segments are built: %w", err)
+	}
+	if m.setup != nil {
+		ranked, err := m.setup.rankings(ctx, q)
+		if err != nil || ranksBelow(ranked) < crm.Never {
+			return false, err
+		}
 	}
 	return open == 0, nil
 }

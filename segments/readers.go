@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/mirror"
@@ -23,12 +24,14 @@ type Info struct {
 	State      string `json:"state"`       // building (for the first time) or live
 	BuildDone  int64  `json:"build_done"`  // contacts seen by the build that is under way
 	BuildTotal int64  `json:"build_total"` // 0 when none is
+
+	BuildETA time.Duration `json:"-"` // what is left of the build at its pace so far; 0 = not known
 }
 
 // Infos lists the segments in force by id.
 func Infos(ctx context.Context, q store.Queryer) ([]Info, error) {
 	var rows []defRow
-	if err := q.SelectContext(ctx, &rows, `SELECT segment, generation, state, spec, build_position, build_total FROM segment_defs
+	if err := q.SelectContext(ctx, &rows, `SELECT segment, generation, state, spec, build_position, build_total, build_began, build_seen FROM segment_defs
  WHERE state IN ('live','building') ORDER BY segment, generation`); err != nil {
 		return nil, fmt.Errorf("listing segments: %w", err)
 	}
@@ -43,6 +46,7 @@ func Infos(ctx context.Context, q store.Queryer) ([]Info, error) {
 		}
 		if r.State == StateBuilding {
 			i.BuildDone, i.BuildTotal = r.BuildDone, max(r.BuildTotal, r.BuildDone)
+			i.BuildETA = r.eta()
 			continue
 		}
 		i.State = StateLive
@@ -52,6 +56,15 @@ func Infos(ctx context.Context, q store.Queryer) ([]Info, error) {
 		}
 	}
 	return out, nil
+}
+
+// eta is what is left of a build at its pace so far.
+func (r defRow) eta() time.Duration {
+	took := time.Duration(r.BuildSeen-r.BuildBegan) * time.Millisecond
+	if took <= 0 || r.BuildDone <= 0 || r.BuildTotal <= r.BuildDone {
+		return 0
+	}
+	return time.Duration(float64(took) * float64(r.BuildTotal-r.BuildDone) / float64(r.BuildDone)).Round(time.Second)
 }
 
 // Size counts the members of a segment as of the watermark.
@@ -88,7 +101,7 @@ func MembersAt(ctx context.Context, m *mirror.Mirror, s *rule.Segment, at crm.In
 	if err != nil || len(page) == 0 {
 		return nil, 0, err
 	}
-	profiles, err := m.Profiles(ctx, q, page, s.Needs())
+	profiles, err := Profiles(ctx, m, q, page, s.Needs())
 	if err != nil {
 		return nil, 0, err
 	}
@@ -131,7 +144,7 @@ func Explain(ctx context.Context, m *mirror.Mirror, segment string, contactID in
 	if err != nil {
 		return w, err
 	}
-	ps, err := m.Profiles(ctx, q, []int64{contactID}, s.Needs())
+	ps, err := Profiles(ctx, m, q, []int64{contactID}, s.Needs())
 	if err != nil {
 		return w, err
 	}

@@ -3,6 +3,7 @@ package segments
 import (
 	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/mirror"
+	"github.com/relance/relance/segments/rule"
 )
 
 // subject is one contact of a batch: what is known and what is stored of it.
@@ -14,6 +15,7 @@ type subject struct {
 	in      []bool      // per slot: stored, then settled, membership
 	since   []crm.Instant
 	log     []bool // per slot: membership as segment_changes have it
+	untold  bool   // new thresholds are in force that it may not have been marked for yet
 }
 
 // flip is one change of one slot's membership.
@@ -35,8 +37,18 @@ type settling struct {
 	next  crm.Instant // the contact's next due instant
 }
 
-// maxSteps bounds how many instants of one contact one transaction steps through.
-const maxSteps = 64
+// maxSteps bounds how many instants of one contact one transaction steps through; fewer of one with a long history, since
+// each looks at all of it.
+const (
+	maxSteps    = 64
+	fewestSteps = 16
+	manyFacts   = 1000
+)
+
+func (s *subject) maxSteps() int {
+	facts := len(s.profile.Orders) + len(s.profile.Events) + len(s.profile.Carts)
+	return max(min(maxSteps, maxSteps*manyFacts/max(facts, 1)), fewestSteps)
+}
 
 // settle brings the covered slots of a contact up to now. Facts that changed are compared first, as of just before
 // the first due instant that has passed: what differs there differs because of the facts. Then the contact is stepped
@@ -48,6 +60,7 @@ func settle(s *subject, slots []*slot, now crm.Instant) *settling {
 		c.leaveAll(now)
 		return c
 	}
+	rule.Remember(s.profile)
 	if s.mark == nil && s.due > now { // as settled last: what is stored is still true
 		c.next = s.due
 		return c
@@ -63,7 +76,7 @@ func settle(s *subject, slots []*slot, now crm.Instant) *settling {
 		if c.next > now {
 			return c
 		}
-		if c.steps == maxSteps {
+		if c.steps >= s.maxSteps() {
 			c.done = false
 			return c
 		}
@@ -71,6 +84,9 @@ func settle(s *subject, slots []*slot, now crm.Instant) *settling {
 		cause := crm.CauseClock
 		if s.mark != nil && datedAt(s.profile, t) {
 			cause = s.mark.Cause
+		}
+		if published(s.profile, t) {
+			cause = crm.CauseThreshold
 		}
 		c.compare(t, t, cause)
 	}
@@ -96,9 +112,17 @@ func (c *settling) sourceAt(now crm.Instant) crm.Instant {
 func (c *settling) compare(t, at crm.Instant, cause crm.Cause) {
 	c.steps++
 	for i, s := range c.slots {
-		if s.covers(c.id) && s.rule.Match(c.profile, t) != c.in[i] {
-			c.flip(i, at, cause)
+		if !s.covers(c.id) || s.rule.Match(c.profile, t) == c.in[i] {
+			continue
 		}
+		at, cause := at, cause
+		if s.told { // others read when it flipped, at t
+			at = min(at, t)
+		}
+		if cause.Triggers() && c.byThresholds(s, i, t) {
+			cause = crm.CauseThreshold
+		}
+		c.flip(i, at, cause)
 	}
 }
 
@@ -118,6 +142,7 @@ func (c *settling) flip(i int, at crm.Instant, cause crm.Cause) {
 		at = max(at, c.since[i]) // nobody leaves before having entered
 	}
 	c.flips = append(c.flips, flip{i, c.in[i], at, cause})
+	c.tell(i, at, cause)
 }
 
 func (c *settling) leaveAll(now crm.Instant) {

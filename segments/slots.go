@@ -24,6 +24,8 @@ type slot struct {
 	live       int              // of a building slot: index of the segment's live one, or -1
 	positions  [crm.Lanes]int64 // of a building slot: the last contact built in each lane
 	before     *past            // of a live slot: the generation before it, while it is not reconciled
+	told       bool             // others read its history
+	cuts       []rule.Cut       // that it compares with
 }
 
 // past is a retired generation: what is recorded of the contacts beyond its positions.
@@ -59,6 +61,8 @@ type defRow struct {
 	BuildDone  int64       `db:"build_position"`
 	BuildTotal int64       `db:"build_total"`
 	BuiltAt    crm.Instant `db:"built_at"`
+	BuildBegan crm.Instant `db:"build_began"` // the first slice, and the newest
+	BuildSeen  crm.Instant `db:"build_seen"`
 }
 
 // setup is the definitions in force as the database has them.
@@ -68,7 +72,9 @@ type setup struct {
 	pasts []*past // by segment and generation
 	needs crm.Needs
 
-	between func() // as Maintainer.between
+	waiting []*slot     // to be built once an older generation is gone
+	ranked  crm.Instant // when thresholds are to be looked at again
+	between func()      // as Maintainer.between
 }
 
 // readSetup loads the definitions; held is returned when it is still right.
@@ -95,6 +101,7 @@ func readSetup(ctx context.Context, q store.Queryer, held *setup) (*setup, error
 		}
 		rows = rows[n:]
 	}
+	s.sort()
 	return s, s.readPositions(ctx, q)
 }
 
@@ -115,12 +122,13 @@ func (s *setup) add(ctx context.Context, q store.Queryer, rows []defRow) error {
 			}
 			s.pasts = append(s.pasts, p)
 		case StateLive, StateBuilding:
-			if r.State == StateBuilding && (open != nil || len(s.pasts) > 0 && s.pasts[len(s.pasts)-1].segment == r.Segment) {
-				continue
-			}
 			sl, err := readSlot(ctx, q, r)
 			if err != nil {
 				return err
+			}
+			if r.State == StateBuilding && (open != nil || len(s.pasts) > 0 && s.pasts[len(s.pasts)-1].segment == r.Segment) {
+				s.waiting = append(s.waiting, sl)
+				continue
 			}
 			if sl.live = live; r.State == StateLive {
 				live = len(s.slots)

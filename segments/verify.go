@@ -73,7 +73,11 @@ func (r *Report) page(ctx context.Context, m *mirror.Mirror, s *setup, ids []int
 			if err != nil {
 				return err
 			}
-			if pending { // not marked yet: nobody claims that they are up to date
+			ranked, err := s.rankings(ctx, m.DB().Read())
+			if err != nil {
+				return err
+			}
+			if pending || ranksBelow(ranked) < crm.Never { // not marked yet: nobody claims that they are up to date
 				r.Unsettled += int64(len(c.again))
 				return nil
 			}

@@ -308,5 +308,6 @@ CREATE TABLE IF NOT EXISTS dirty (
   marked_at BIGINT NOT NULL DEFAULT 0,
   cause VARCHAR(16) NOT NULL DEFAULT '',
   PRIMARY KEY (contact_id),
-  KEY dirty_lane_marked_at (lane, marked_at)
+  KEY dirty_lane_marked_at (lane, marked_at),
+  KEY dirty_lane_cause_marked_at (lane, cause, marked_at)
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;

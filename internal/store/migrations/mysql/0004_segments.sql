@@ -10,6 +10,8 @@ CREATE TABLE IF NOT EXISTS segment_defs (
   build_total BIGINT NOT NULL DEFAULT 0,
   created_at BIGINT NOT NULL DEFAULT 0,
   built_at BIGINT NOT NULL DEFAULT 0,
+  build_began BIGINT NOT NULL DEFAULT 0,
+  build_seen BIGINT NOT NULL DEFAULT 0,
   PRIMARY KEY (segment, generation)
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 CREATE TABLE IF NOT EXISTS segment_builds (

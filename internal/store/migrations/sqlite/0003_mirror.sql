@@ -309,3 +309,4 @@ CREATE TABLE IF NOT EXISTS dirty (
   PRIMARY KEY (contact_id)
 );
 CREATE INDEX IF NOT EXISTS dirty_lane_marked_at ON dirty (lane, marked_at);
+CREATE INDEX IF NOT EXISTS dirty_lane_cause_marked_at ON dirty (lane, cause, marked_at);

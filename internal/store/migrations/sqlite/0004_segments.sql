@@ -9,6 +9,8 @@ CREATE TABLE IF NOT EXISTS segment_defs (
   build_total INTEGER NOT NULL DEFAULT 0,
   created_at INTEGER NOT NULL DEFAULT 0,
   built_at INTEGER NOT NULL DEFAULT 0,
+  build_began INTEGER NOT NULL DEFAULT 0,
+  build_seen INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (segment, generation)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS segment_builds (
