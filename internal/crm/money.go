@@ -56,6 +56,13 @@ func Scale(amount, to, from int64) int64 {
 	if from == 0 {
 		return 0
 	}
+	if small := int64(1) << 31; from > 0 && 0 <= amount && amount < small && 0 <= to && to < small {
+		q, rest := amount*to/from, amount*to%from
+		if left := from - rest; rest > left || rest == left && q%2 == 1 {
+			q++
+		}
+		return q
+	}
 	product := new(big.Int).Mul(big.NewInt(amount), big.NewInt(to)) // of two amounts in VND: more than 64 bits
 	by := big.NewInt(from)
 	if by.Sign() < 0 {

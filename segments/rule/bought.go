@@ -106,7 +106,7 @@ func (b *bought) tally(p *crm.Profile, fs []dated) tally {
 			continue
 		}
 		if from, to := v.span(o.PlacedAt); from < to {
-			fs = append(fs, dated{at: o.PlacedAt, from: from, to: to, n: n, k: 1, order: int32(i)}) //nolint:gosec // a place in a slice
+			fs = append(fs, dated{at: o.PlacedAt, from: from, to: to, n: n, k: 1, order: int32(i)})
 			several = several || shared(o)
 		}
 	}
@@ -161,10 +161,10 @@ func (b *bought) products(p *crm.Profile, fs []dated) tally {
 			}
 			key, ok := keys[id]
 			if !ok {
-				key = int32(len(keys)) //nolint:gosec // lines of a contact
+				key = int32(len(keys))
 				keys[id] = key
 			}
-			fs = append(fs, dated{at: o.PlacedAt, from: from, to: to, n: 1, order: int32(i), key: key}) //nolint:gosec // a place in a slice
+			fs = append(fs, dated{at: o.PlacedAt, from: from, to: to, n: 1, order: int32(i), key: key})
 		}
 	}
 	sortDated(fs)

@@ -125,7 +125,7 @@ func (s *sales) purchases(p *crm.Profile, w window, fs []dated) tally {
 			continue
 		}
 		if from, to := v.span(o.PlacedAt); from < to {
-			fs = append(fs, dated{at: o.PlacedAt, from: from, to: to, n: 1, order: int32(i)}) //nolint:gosec // a place in a slice
+			fs = append(fs, dated{at: o.PlacedAt, from: from, to: to, n: 1, order: int32(i)})
 			several = several || shared(o)
 		}
 	}

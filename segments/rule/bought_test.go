@@ -236,17 +236,25 @@ func TestExplainOfPurchasesAndCarts(t *testing.T) {
 	p, at := customer(), instant("2026-10-31T23:00:00Z") // 1 November in Paris
 	p.Orders = append(p.Orders, part(1, "9", "9", "2026-11-15T10:00:00Z", 4200, crm.ProfileLine{SKU: "S-7", Quantity: 1, Total: 4200}))
 	for _, c := range []struct{ text, condition, value, next, why string }{
-		{"bought: {of: basket, at_least: 50 EUR, in: this_year}", "bought at least 50.00 EUR a purchase in this year", "135.55 EUR in 2 purchases",
-			"2026-12-31T23:00:00Z", "the order of 2026-11-15 10:00:00 UTC leaves the window of this year"},
-		{"bought: {exactly: 0, in: last_month}", "bought exactly 0 orders in last month", "0 orders",
-			"2026-11-30T23:00:00Z", "an order dated 2026-11-15 10:00:00 UTC counts from then on for last month"},
-		{"first_purchase: {newer_than: 6mo}", "first purchase newer than 6mo", "bought at 2026-06-01 00:00:00 UTC",
-			"2026-12-01T01:00:00Z", "the first purchase becomes 6mo old"},
+		{
+			"bought: {of: basket, at_least: 50 EUR, in: this_year}", "bought at least 50.00 EUR a purchase in this year", "135.55 EUR in 2 purchases",
+			"2026-12-31T23:00:00Z", "the order of 2026-11-15 10:00:00 UTC leaves the window of this year",
+		},
+		{
+			"bought: {exactly: 0, in: last_month}", "bought exactly 0 orders in last month", "0 orders",
+			"2026-11-30T23:00:00Z", "an order dated 2026-11-15 10:00:00 UTC counts from then on for last month",
+		},
+		{
+			"first_purchase: {newer_than: 6mo}", "first purchase newer than 6mo", "bought at 2026-06-01 00:00:00 UTC",
+			"2026-12-01T01:00:00Z", "the first purchase becomes 6mo old",
+		},
 		{"nth_purchase: {n: 4, within: 1h, brand: acme, coupon: x}", "4th purchase with brand acme using coupon x within 1h", "no 4th purchase", "", ""},
 		{"days_between: {at_most: 30d}", "days between purchases at most 30d", "3 purchases, 30.5 days apart", "", ""},
 		{"bought_with: {sku: S-7, and: {sku: H-8}, shop: boutique}", "bought in one purchase with sku S-7 in shop boutique together with sku H-8", "bought together at 2026-06-01 00:00:00 UTC", "", ""},
-		{"never_bought: {price: {at_least: 42 EUR}}", "bought exactly 0 orders with a price of at least 42.00 EUR", "0 orders",
-			"2026-11-15T10:00:00Z", "an order dated 2026-11-15 10:00:00 UTC counts from then on"},
+		{
+			"never_bought: {price: {at_least: 42 EUR}}", "bought exactly 0 orders with a price of at least 42.00 EUR", "0 orders",
+			"2026-11-15T10:00:00Z", "an order dated 2026-11-15 10:00:00 UTC counts from then on",
+		},
 		{"abandoned_carts: {at_least: 2, within: 1y}", "abandoned at least 2 carts idle for 1h within 1y", "0 carts abandoned", "", ""},
 		{"recovered_cart: {at_least: 5 EUR}", "recovered a cart of at least 5.00 EUR idle for 1h", "0 carts recovered", "", ""},
 	} {

@@ -140,7 +140,7 @@ func (l *leftCarts) needs() crm.Needs { return crm.Needs{Carts: true} }
 func (l *leftCarts) explain(p *crm.Profile, t crm.Instant) Explanation {
 	at, why := l.turn(p, t)
 	n := l.tally(p, nil).at(t).n
-	kind, s := "abandoned", "abandoned "+l.bounds.String()+" carts"
+	kind, s := "abandoned", "abandoned "+l.String()+" carts"
 	if l.recovered {
 		kind, s = "recovered", "recovered a cart"
 	}

@@ -109,11 +109,11 @@ func (b bounds) holdMean(n, k int64) bool {
 
 // compareProduct compares n with a × k, of which neither is negative.
 func compareProduct(n, a, k int64) int {
-	high, low := bits.Mul64(uint64(a), uint64(k)) //nolint:gosec // neither is negative
+	high, low := bits.Mul64(uint64(a), uint64(k))
 	switch {
-	case n < 0 && high == 0 && low == 0, n < 0, high > 0, uint64(n) < low: //nolint:gosec // negative ones are caught before
+	case n < 0, high > 0, uint64(n) < low:
 		return -1
-	case uint64(n) > low: //nolint:gosec // as above
+	case uint64(n) > low:
 		return 1
 	}
 	return 0

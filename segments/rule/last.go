@@ -61,8 +61,6 @@ func (c *compiler) aged(path string, older, newer Length, w Window) aged {
 	return a
 }
 
-func (a *aged) given() bool { return a.older.given() || a.newer.given() || a.window.given() }
-
 // span is when a fact dated f has the age: at t in [from, to), never when to ≤ from.
 func (a *aged) span(p *crm.Profile, f crm.Instant) (from, to crm.Instant) {
 	v := a.window.of(p)

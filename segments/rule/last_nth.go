@@ -125,12 +125,12 @@ func (d *daysBetween) holds(fs []dated, n int) bool {
 	if n < 2 {
 		return false
 	}
-	took := uint64(fs[n-1].at - fs[0].at)                                  //nolint:gosec // they are in order
-	high, least := bits.Mul64(uint64(d.least.Milliseconds()), uint64(n-1)) //nolint:gosec // neither is negative
+	took := uint64(fs[n-1].at - fs[0].at)
+	high, least := bits.Mul64(uint64(d.least.Milliseconds()), uint64(n-1))
 	if high > 0 || took < least {
 		return false
 	}
-	high, most := bits.Mul64(uint64(d.most.Milliseconds()), uint64(n-1)) //nolint:gosec // neither is negative
+	high, most := bits.Mul64(uint64(d.most.Milliseconds()), uint64(n-1))
 	return d.most == 0 || high > 0 || took <= most
 }
 

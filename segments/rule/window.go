@@ -133,7 +133,7 @@ func (v *pane) look(f crm.Instant) {
 	next := v.in.next(first)
 	v.start, v.end = first.start(v.loc), next.start(v.loc)
 	for v.end <= f {
-		first, next = next, v.in.next(next)
+		next = v.in.next(next)
 		v.start, v.end = v.end, next.start(v.loc)
 	}
 	if v.in.last {
