@@ -17,27 +17,43 @@ const (
 )
 
 type wireCart struct {
-	ID       lenient.Ident `json:"id"`
-	StoreID  lenient.Text  `json:"store_id"`
-	Active   lenient.Flag  `json:"is_active"`
-	Count    lenient.Count `json:"items_count"`
-	Reserved lenient.Text  `json:"reserved_order_id"`
-	Created  lenient.Stamp `json:"created_at"`
-	Updated  lenient.Stamp `json:"updated_at"`
-	Customer struct {
-		ID        lenient.Ident `json:"id"`
-		Email     lenient.Text  `json:"email"`
-		FirstName lenient.Text  `json:"firstname"`
-		LastName  lenient.Text  `json:"lastname"`
-	} `json:"customer"`
-	Billing  address `json:"billing_address"`
-	Currency struct {
-		Quote lenient.Text `json:"quote_currency_code"`
-		Base  lenient.Text `json:"base_currency_code"`
-	} `json:"currency"`
+	ID         lenient.Ident          `json:"id"`
+	StoreID    lenient.Text           `json:"store_id"`
+	Active     lenient.Flag           `json:"is_active"`
+	Count      lenient.Count          `json:"items_count"`
+	Reserved   lenient.Text           `json:"reserved_order_id"`
+	Created    lenient.Stamp          `json:"created_at"`
+	Updated    lenient.Stamp          `json:"updated_at"`
+	Customer   cartOwner              `json:"customer"`
+	Billing    address                `json:"billing_address"`
+	Currency   cartCurrency           `json:"currency"`
 	Lines      lenient.List[cartLine] `json:"items"` // of active carts only
 	Extensions extensions             `json:"extension_attributes"`
 	Totals     *wireTotals            `json:"relance_totals"` // put in by withTotals
+}
+
+type cartOwner struct {
+	ID        lenient.Ident `json:"id"`
+	Email     lenient.Text  `json:"email"`
+	FirstName lenient.Text  `json:"firstname"`
+	LastName  lenient.Text  `json:"lastname"`
+}
+
+// UnmarshalJSON implements json.Unmarshaler: [] is nobody.
+func (c *cartOwner) UnmarshalJSON(b []byte) error {
+	type plain cartOwner
+	return lenient.Object(b, (*plain)(c))
+}
+
+type cartCurrency struct {
+	Quote lenient.Text `json:"quote_currency_code"`
+	Base  lenient.Text `json:"base_currency_code"`
+}
+
+// UnmarshalJSON implements json.Unmarshaler: [] says nothing.
+func (c *cartCurrency) UnmarshalJSON(b []byte) error {
+	type plain cartCurrency
+	return lenient.Object(b, (*plain)(c))
 }
 
 // cartLine: the price is without tax.
@@ -83,7 +99,7 @@ func (n normaliser) cart(raw []byte) (crm.Ref, []crm.Fact, error) {
 		}
 		return ref, []crm.Fact{{Ref: ref, Gone: true, Body: &crm.Cart{ClosedBy: by, ClosedAt: crm.Instant(w.Updated)}}}, nil
 	}
-	currency := strings.ToUpper(string(cmp.Or(w.Currency.Quote, w.Currency.Base)))
+	currency := strings.ToUpper(cmp.Or(string(w.Currency.Quote), string(w.Currency.Base), n.views.view(string(w.StoreID)).currency))
 	if len(currency) != 3 {
 		return ref, nil, errors.New("a cart without a currency")
 	}

@@ -45,6 +45,12 @@ type address struct {
 	DefaultBilling lenient.Flag               `json:"default_billing"`
 }
 
+// UnmarshalJSON implements json.Unmarshaler: PHP writes an address without any field as [].
+func (a *address) UnmarshalJSON(b []byte) error {
+	type plain address
+	return lenient.Object(b, (*plain)(a))
+}
+
 // region is an object in accounts and a text in orders and carts.
 type region struct{ code, name string }
 

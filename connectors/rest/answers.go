@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"mime"
@@ -69,4 +70,27 @@ func networkFault(ctx context.Context, op string, err error) error {
 		f.Class, f.Hint = fault.Operator, "There is no such host: correct url in the shop's file."
 	}
 	return f
+}
+
+// behindNotices is the data behind what PHP prints before it, when the rest is whole. The data begins at the first object,
+// or at the list that it begins: any later one could be the end of a list that broke off, which must never look like a
+// shorter list.
+func behindNotices(body []byte) []byte {
+	t := bytes.TrimSpace(body)
+	if len(t) == 0 || t[0] == '{' || t[0] == '[' {
+		return body
+	}
+	at := bytes.Index(t, []byte(`{"`))
+	switch {
+	case at < 0 && (bytes.HasSuffix(t, []byte("\n[]")) || bytes.HasSuffix(t, []byte(">[]"))):
+		return []byte("[]")
+	case at < 0:
+		return body
+	case at > 0 && t[at-1] == '[':
+		at--
+	}
+	if !json.Valid(t[at:]) {
+		return body
+	}
+	return t[at:]
 }

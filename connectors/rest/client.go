@@ -165,6 +165,9 @@ func (c *Client) do(ctx context.Context, op, method, path, query, contentType st
 		return Answer{}, &fault.Error{Class: fault.Retry, Op: op, Err: fmt.Errorf("the answer is larger than %d MB", maxBody>>20)}
 	}
 	a := Answer{Status: resp.StatusCode, Header: resp.Header, Body: bytes.TrimPrefix(read, []byte("\ufeff"))} // a PHP file saved with a byte order mark puts one before everything
+	if a.Status == http.StatusOK && strings.Contains(a.Header.Get("Content-Type"), "json") {
+		a.Body = behindNotices(a.Body)
+	}
 	return a, c.o.Classify(op, a)
 }
 

@@ -317,3 +317,23 @@ func TestIsHTML(t *testing.T) {
 		}
 	}
 }
+
+// PHP prints its notices before the data. What is whole behind them is read, what broke off is not.
+func TestNoticesBeforeTheData(t *testing.T) {
+	const notice = "<br />\n<b>Deprecated</b>: Optional parameter [x] in <b>/var/www/x.php</b> on line <b>3</b><br />\n"
+	for body, want := range map[string]string{
+		notice + `[{"id":1,"of":{"id":2}}]`: `[{"id":1,"of":{"id":2}}]`,
+		notice + `{"items":[]}`:             `{"items":[]}`,
+		notice + `[]`:                       `[]`,
+		"\nNotice: x in y on line 3\n[]":    `[]`,
+		notice + `[{"id":1,"of":{"id":2}`:   notice + `[{"id":1,"of":{"id":2}`,
+		notice:                              notice,
+		`"text"`:                            `"text"`,
+		`{"a":1} `:                          `{"a":1} `,
+		"":                                  "",
+	} {
+		if got := string(behindNotices([]byte(body))); got != want {
+			t.Errorf("%q: %q, want %q", body, got, want)
+		}
+	}
+}
