@@ -277,11 +277,17 @@ func remedy(r mirror.QuarantineRow) string {
 		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(reason, w) })
 	}
 	switch {
+	case has("/records/"):
+		return "It was pushed in a form that is not ours: mend the sender and have it send the record again (docs/push-api.md)."
+	case has("fails on", "cannot show"):
+		return "The shop itself breaks on it: have its developer mend what the reason names (often a plugin or module), then retry."
 	case !r.Retryable():
 		return "Its id cannot be read, so it cannot be asked for: look at its body, and mend the record (or the plugin that writes it) in the shop."
 	case has("json", "invalid character", "unexpected end", "broken off", "truncated"):
 		return "The answer is no whole JSON, often because the shop prints PHP warnings into it: switch display_errors off in the shop, then retry."
-	case has("amount", "number", "decimal", "price", "currency"):
+	case has("currency"):
+		return "Its currency is missing, or the shop no longer has it: add the currency again or correct the record in the shop, then retry."
+	case has("amount", "number", "decimal", "price", "quantity"):
 		return "A number is none: open the record in the shop, correct the amount (often a plugin wrote text into it) and save; it is then read again by itself."
 	case has("date", "time", "instant"):
 		return "A date cannot be read: open the record in the shop, correct it and save; it is then read again by itself."

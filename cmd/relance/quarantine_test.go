@@ -138,3 +138,20 @@ func TestStatusSaysWhatIsWrongAndHowToMendIt(t *testing.T) {
 	}
 	wants(t, r.must("status"), "no longer in the files", "Bring shops/boutique.yaml back")
 }
+
+// What to do fits the reasons that connectors give.
+func TestB8_TheRemedyFitsTheReason(t *testing.T) {
+	for reason, want := range map[string]string{
+		"an order in a currency that the shop does not list":                          "currency",
+		"a quantity is not a number":                                                  "A number is none",
+		"the shop itself fails on this record with a 500: its PHP error log says why": "The shop itself breaks",
+		"the shop cannot show row 5 of addresses: a module causes a PHP message":      "The shop itself breaks",
+		"/records/0/data/total must be an amount":                                     "mend the sender",
+		`field "billing" is of an unexpected type`:                                    "Look at its body",
+	} {
+		r := mirror.QuarantineRow{Kind: crm.KindOrder, ID: "5", Reason: reason}
+		if got := remedy(r); !strings.Contains(got, want) {
+			t.Errorf("%s: %s", reason, got)
+		}
+	}
+}
