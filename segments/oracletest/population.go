@@ -20,7 +20,7 @@ func (o *Oracle) cuts() *Cuts {
 	return in
 }
 
-// rank is the person's value and the cut points that it is compared with; nil for somebody who never bought.
+// rank is the person's value and the cut points that it is compared with; nil for somebody who has none.
 func (o *Oracle) rank(by string, c *Cuts) (value *big.Rat, points []int64) {
 	every := newNode("rank", nil)
 	sales := o.sales(every)
@@ -37,10 +37,13 @@ func (o *Oracle) rank(by string, c *Cuts) (value *big.Rat, points []int64) {
 		}
 		return whole(last), c.Recency
 	case "revenue":
-		sum := int64(0)
+		sum, known := int64(0), false
 		for _, x := range sales {
-			minor, _ := worth(every, x, c.Currency)
-			sum += minor
+			minor, ok := worth(every, x, c.Currency)
+			sum, known = sum+minor, known || ok
+		}
+		if !known {
+			return nil, nil // bought in other currencies alone
 		}
 		return whole(sum), c.Revenue
 	}
@@ -99,12 +102,12 @@ func (o *Oracle) rfm(path string, value any) bool {
 		}
 		scores[name] = 1
 		for _, p := range []int{20, 40, 60, 80} {
-			if value.Cmp(whole(points[p-1])) >= 0 {
+			if value.Cmp(whole(points[p-1])) > 0 {
 				scores[name]++
 			}
 		}
 	}
-	in := len(scores) == 3
+	in := scores["r"] > 0 && scores["f"] > 0
 	if m, ok := value.(map[string]any); ok {
 		n := newNode(path, m, "r", "f", "m")
 		for _, name := range []string{"r", "f", "m"} {

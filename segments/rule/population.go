@@ -109,7 +109,8 @@ func (k ranked) inForce(p *crm.Profile, t crm.Instant) (in *crm.Thresholds, next
 }
 
 // RankValue is what a contact is ranked by at t: the instant of the last purchase, the number of purchases, or the
-// revenue in a currency; false for somebody who never bought. The thresholds of an audience are made of the same values.
+// revenue in a currency; false for somebody who never bought, or never in that currency. The thresholds of an audience
+// are made of the same values.
 func RankValue(p *crm.Profile, by, currency string, t crm.Instant) (int64, bool) {
 	return ranked{}.value(p, by, currency, t)
 }
@@ -128,11 +129,12 @@ func (k ranked) value(p *crm.Profile, by, currency string, t crm.Instant) (n int
 		if !o.CountsAsSale || o.PlacedAt > t {
 			continue
 		}
-		switch {
-		case by == byRevenue:
-			v, _ := k.all.goods.revenue(o, currency)
-			n += v
-		case !bought || int64(o.PlacedAt) > n:
+		if by == byRevenue {
+			v, known := k.all.goods.revenue(o, currency)
+			n, bought = n+v, bought || known
+			continue
+		}
+		if !bought || int64(o.PlacedAt) > n {
 			n = int64(o.PlacedAt)
 		}
 		bought = true
@@ -304,7 +306,7 @@ func (c *compiler) scores(path string, w List) (out [6]bool) {
 		out[text[0]-'0'] = true
 	}
 	for i := range out {
-		out[i] = out[i] || w == nil
+		out[i] = out[i] || w == nil // not asked: any, that of nobody knows what included
 	}
 	return out
 }
@@ -329,22 +331,25 @@ func (k rfm) score(p *crm.Profile, x *crm.Thresholds, by string, t crm.Instant) 
 		if !known {
 			return 0, false
 		}
-		if v > cut {
+		if v > cut { // those who tie share the lower score: with many who bought once, buying once is no merit
 			score++
 		}
 	}
 	return score, bought
 }
 
+// scored gives the scores; m is 0, which no list has, for somebody who bought in other currencies alone.
 func (k rfm) scored(p *crm.Profile, t crm.Instant) (r, f, m int, ok bool) {
 	x, _ := k.inForce(p, t)
 	if x == nil {
 		return 0, 0, 0, false
 	}
 	r, ok = k.score(p, x, byRecency, t)
-	f, okF := k.score(p, x, byOrders, t)
-	m, okM := k.score(p, x, byRevenue, t)
-	return r, f, m, ok && okF && okM
+	f, bought := k.score(p, x, byOrders, t)
+	if v, known := k.score(p, x, byRevenue, t); known {
+		m = v
+	}
+	return r, f, m, ok && bought
 }
 
 func (k rfm) match(p *crm.Profile, t crm.Instant) bool {
