@@ -30,7 +30,11 @@ func Schema(kind string) ([]byte, error) {
 	}
 	s := r.Reflect(v)
 	s.Title = "Relance: " + kind
-	secretFiles(s)
+	if kind == "segments" {
+		segmentWords(s) // there is no secret in it: the key of a share is none
+	} else {
+		secretFiles(s)
+	}
 	out, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("writing the schema of %s: %w", kind, err)
@@ -55,24 +59,16 @@ func mapped(t reflect.Type) *jsonschema.Schema {
 	text := func(description, pattern string) *jsonschema.Schema {
 		return &jsonschema.Schema{Type: "string", Description: description, Pattern: pattern}
 	}
-	either := func(of ...*jsonschema.Schema) *jsonschema.Schema { return &jsonschema.Schema{AnyOf: of} }
-	one := &jsonschema.Schema{Type: "string"}
-	number := &jsonschema.Schema{Type: "number"}
 	switch t {
-	case reflect.TypeFor[time.Duration](), reflect.TypeFor[rule.Length]():
+	case reflect.TypeFor[time.Duration]():
 		return text("a length of time: 30m, 1h, 60d, 6w", "^([0-9]+[smhdw])+$")
-	case reflect.TypeFor[rule.Bound]():
-		return either(number, text("a count, or an amount with its currency: 100 EUR", ""))
-	case reflect.TypeFor[rule.List]():
-		return either(one, number, &jsonschema.Schema{Type: "array", Items: either(one, number)})
-	case reflect.TypeFor[rule.Consent]():
-		return either(
-			&jsonschema.Schema{Type: "string", Enum: []any{"granted", "none", "pending", "withdrawn"}},
-			object("state", "topic", "channel"))
+	case reflect.TypeFor[rule.Length](), reflect.TypeFor[rule.Number](), reflect.TypeFor[rule.Bound](), reflect.TypeFor[rule.List]():
+		return &jsonschema.Schema{Ref: "#/$defs/" + t.Name()} // as segmentWords defines them
 	case reflect.TypeFor[mailer.Occurrence]():
-		return either(
+		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{
 			&jsonschema.Schema{Type: "string", Enum: []any{mailer.OccurrenceOnce, mailer.OccurrenceEach, mailer.OccurrenceCart}},
-			object(mailer.OccurrenceAgain))
+			object(mailer.OccurrenceAgain),
+		}}
 	}
 	return nil
 }

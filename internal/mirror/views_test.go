@@ -20,7 +20,7 @@ func TestTheViewsAreDocumented(t *testing.T) {
 	servers.Each(t, func(t *testing.T, db *store.DB) {
 		b := newBench(t, db)
 		b.read(customer(5, "ana@example.com"), order(1, "5", "", 1000), refund(3, 1, 250), cart(2, "c@example.com"))
-		for _, view := range []string{"contacts", "customers", "orders", "order_lines", "refunds", "carts", "cart_lines", "products", "product_categories", "stocks", "consents", "statements", "events", "contact_stats"} {
+		for _, view := range []string{"contacts", "customers", "orders", "order_lines", "refunds", "carts", "cart_lines", "products", "product_categories", "stocks", "consents", "statements", "events", "contact_stats", "segment_members", "segment_changes"} {
 			_, section, found := strings.Cut(string(doc), "## mirror_v1_"+view+"\n")
 			section, _, _ = strings.Cut(section, "\n## ")
 			if !found {
