@@ -124,16 +124,18 @@ func encode(f crm.Fact) (*record, error) {
 		r.encodeCustomer(b)
 	case *crm.Address:
 		r.facet, r.keys, r.key = addresses, []any{string(f.Ref.Kind), f.Ref.ID}, string(f.Ref.Kind)+"\x00"+f.Ref.ID
-		r.vals = []any{b.Line1, b.Line2, b.City, b.Region, b.Postcode, b.Country}
+		r.vals = []any{
+			text(b.Line1, roomName), text(b.Line2, roomName), text(b.City, roomName), text(b.Region, roomArea), text(b.Postcode, roomCode), whole(b.Country, roomCountry),
+		}
 	case *crm.Category:
-		r.facet, r.vals = categoriesFacet, []any{b.ParentID, b.Name, b.Slug}
+		r.facet, r.vals = categoriesFacet, []any{b.ParentID, text(b.Name, roomName), text(b.Slug, roomName)}
 	case *crm.Product:
 		r.encodeProduct(b)
 	case *crm.Stock:
 		r.facet, r.vals = stocks, []any{flag(b.InStock), counted(b.Stock)}
 	case *crm.Refund:
-		r.facet, r.at, r.lines = refunds, b.At, uniqueLines(b.Lines)
-		r.vals = []any{b.OrderID, b.Amount, b.Currency, b.Reason, int64(b.At)}
+		r.facet, r.at, r.lines = refunds, b.At, fitLines(uniqueLines(b.Lines))
+		r.vals = []any{b.OrderID, b.Amount, b.Currency, text(b.Reason, roomReason), int64(b.At)}
 	case *crm.Order:
 		r.encodeOrder(b)
 	case *crm.Cart:
@@ -155,7 +157,8 @@ func (r *record) encodeCustomer(b *crm.Customer) {
 	r.facet, r.at = customers, cmp.Or(b.ModifiedAt, b.RegisteredAt)
 	r.email = crm.NormEmail(b.Email)
 	r.vals = []any{
-		b.Email, r.email, b.FirstName, b.LastName, b.Company, b.Phone, b.Role, b.Locale, b.Birthday, int64(b.RegisteredAt), int64(b.ModifiedAt),
+		b.Email, r.email, text(b.FirstName, roomName), text(b.LastName, roomName), text(b.Company, roomName), text(b.Phone, roomWord), text(b.Role, roomWord),
+		whole(b.Locale, roomLocale), b.Birthday, int64(b.RegisteredAt), int64(b.ModifiedAt),
 		jsonText(b.Attributes, len(b.Attributes)),
 	}
 }
@@ -169,18 +172,22 @@ const (
 func (r *record) encodeProduct(b *crm.Product) {
 	r.facet, r.at = products, b.ModifiedAt
 	r.categories = slices.Compact(slices.Sorted(slices.Values(b.Categories)))
-	r.vals = []any{b.ParentID, b.Name, b.SKU, b.Type, b.Status, b.URL, b.ImageURL, b.Price, b.Currency, flag(b.InStock), counted(b.Stock), b.Brand, int64(b.ModifiedAt)}
+	r.vals = []any{
+		b.ParentID, text(b.Name, roomTitle), text(b.SKU, roomArea), text(b.Type, roomCode), text(b.Status, roomCode), whole(b.URL, roomAddress), whole(b.ImageURL, roomAddress),
+		b.Price, b.Currency, flag(b.InStock), counted(b.Stock), text(b.Brand, roomName), int64(b.ModifiedAt),
+	}
 }
 
 const orderPlaced = 16 // place in the values of an order
 
 func (r *record) encodeOrder(b *crm.Order) {
-	r.facet, r.at, r.lines = orders, cmp.Or(b.ModifiedAt, b.PlacedAt), uniqueLines(b.Lines)
+	r.facet, r.at, r.lines = orders, cmp.Or(b.ModifiedAt, b.PlacedAt), fitLines(uniqueLines(b.Lines))
 	r.account, r.email, r.cart = account(b.CustomerID), crm.NormEmail(b.Email), account(b.CartID)
 	r.vals = []any{
-		b.Number, r.account, b.Email, r.email, b.FirstName, b.LastName, b.Status, b.State, flag(b.CountsAsSale), b.Currency, b.Goods, b.Shipping, b.Tax,
+		text(b.Number, roomWord), r.account, b.Email, r.email, text(b.FirstName, roomName), text(b.LastName, roomName), text(b.Status, roomWord), b.State,
+		flag(b.CountsAsSale), b.Currency, b.Goods, b.Shipping, b.Tax,
 		b.Discount, b.Total, b.TotalRaw, int64(b.PlacedAt), int64(b.PaidAt), int64(b.CompletedAt), int64(b.CancelledAt), int64(b.ModifiedAt),
-		b.Country, b.Region, b.City, b.Via, jsonText(b.Coupons, len(b.Coupons)), jsonText(b.Attribution, len(b.Attribution)),
+		whole(b.Country, roomCountry), text(b.Region, roomArea), text(b.City, roomName), text(b.Via, roomWord), jsonText(b.Coupons, len(b.Coupons)), jsonText(b.Attribution, len(b.Attribution)),
 		b.BaseCurrency, b.BaseTotal, b.Purchase, r.cart,
 	}
 }
@@ -193,7 +200,7 @@ const (
 )
 
 func (r *record) encodeCart(b *crm.Cart) {
-	r.facet, r.at, r.lines, r.derived = carts, cmp.Or(b.ActiveAt, b.CreatedAt), uniqueLines(b.Lines), ""
+	r.facet, r.at, r.lines, r.derived = carts, cmp.Or(b.ActiveAt, b.CreatedAt), fitLines(uniqueLines(b.Lines)), ""
 	r.account, r.email = account(b.CustomerID), crm.NormEmail(b.Email)
 	if r.gone {
 		r.at, r.lines = b.ClosedAt, nil
@@ -201,8 +208,8 @@ func (r *record) encodeCart(b *crm.Cart) {
 		return
 	}
 	r.vals = []any{
-		r.account, b.Email, r.email, b.FirstName, b.LastName, b.Currency, b.Total, int64(b.CreatedAt), int64(b.ActiveAt), int64(b.ClosedAt), b.ClosedBy,
-		b.RecoverURL, b.Country,
+		r.account, b.Email, r.email, text(b.FirstName, roomName), text(b.LastName, roomName), b.Currency, b.Total, int64(b.CreatedAt), int64(b.ActiveAt), int64(b.ClosedAt), b.ClosedBy,
+		whole(b.RecoverURL, roomAddress), whole(b.Country, roomCountry),
 	}
 	if r.byContent = b.ByContent; r.byContent {
 		r.derived = r.content()

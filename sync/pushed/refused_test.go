@@ -16,12 +16,12 @@ import (
 func TestB8_WhatTheDatabaseRefusesHarmsNoOther(t *testing.T) {
 	db := servers.Open(t, store.MySQL, store.Options{})
 	w := open(t, db, false)
-	customer := func(id, name string) push.Record {
+	customer := func(id, born string) push.Record {
 		ref := crm.Ref{Kind: crm.KindCustomer, ID: id}
-		return push.Record{Ref: ref, Sequence: 1, Raw: []byte("{}"), Facts: []crm.Fact{{Ref: ref, Body: &crm.Customer{Email: id + "@example.com", FirstName: name}}}}
+		return push.Record{Ref: ref, Sequence: 1, Raw: []byte("{}"), Facts: []crm.Fact{{Ref: ref, Body: &crm.Customer{Email: id + "@example.com", Birthday: born}}}}
 	}
-	results, err := pushed.CommitTogether(t.Context(), w.r, w.shop.ID, crm.At(business), push.Batch{Records: []push.Record{customer("a", "Ana")}},
-		push.Batch{Records: []push.Record{customer("b", "Bo"), customer("c", strings.Repeat("x", 300)), customer("d", "Di")}})
+	results, err := pushed.CommitTogether(t.Context(), w.r, w.shop.ID, crm.At(business), push.Batch{Records: []push.Record{customer("a", "1980-02-29")}},
+		push.Batch{Records: []push.Record{customer("b", ""), customer("c", strings.Repeat("x", 300)), customer("d", "")}})
 	if err != nil {
 		t.Fatal(err)
 	}
