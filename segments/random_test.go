@@ -23,7 +23,7 @@ func TestIncrementalMembershipEqualsEvaluationFromScratch(t *testing.T) {
 			w.page = rapid.SampledFrom([]int{1, 2, 500}).Draw(rt, "page")
 			h := &history{world: w}
 			h.edit(rt)
-			for range rapid.IntRange(1, 4).Draw(rt, "contacts") {
+			for range rapid.IntRange(1, 8).Draw(rt, "contacts") {
 				h.contacts = append(h.contacts, w.contact(rt, h.instant(rt)))
 			}
 			rt.Repeat(map[string]func(*rapid.T){
@@ -38,6 +38,7 @@ func TestIncrementalMembershipEqualsEvaluationFromScratch(t *testing.T) {
 type history struct {
 	*world
 	contacts []int64
+	file     rule.File
 }
 
 func (h *history) instant(t *rapid.T) crm.Instant {
@@ -82,27 +83,32 @@ func (h *history) aStep(t *rapid.T) { h.must(t, errOf2(h.m.Step(h.ctx, h.now.Tim
 
 func errOf2[A, B any](_ A, _ B, err error) error { return err }
 
-// edit deploys one to three segments under three ids: some new, some edited, some removed, some as they were.
+// edit deploys up to four segments under four ids: some new, some edited, some removed, some as they were; each may lean
+// on those before it.
 func (h *history) edit(t *rapid.T) {
-	kept := map[string]*rule.Segment{}
-	for _, d := range h.defs {
-		kept[d.ID] = d
-	}
+	was := h.file
 	if h.m == nil {
-		kept = nil
+		was = nil
 	}
-	var defs []*rule.Segment
-	for _, id := range []string{"a", "b", "c"} {
+	h.file = rule.File{}
+	var below []string
+	for _, id := range ruletest.Below() {
 		switch rapid.IntRange(0, 2).Draw(t, "do") {
 		case 0:
-			defs = append(defs, define(t, id, ruletest.Spec().Draw(t, "spec")))
+			h.file[id] = ruletest.SpecOver(below...).Draw(t, "spec")
 		case 1:
-			if kept[id] != nil {
-				defs = append(defs, kept[id])
+			if kept, ok := was[id]; ok {
+				h.file[id] = kept
+				if len(h.file.Validate()) > 0 { // what it leans on is gone
+					delete(h.file, id)
+				}
 			}
 		}
+		if _, ok := h.file[id]; ok {
+			below = append(below, id)
+		}
 	}
-	h.deploy(t, defs...)
+	h.deploy(t, defineAll(t, h.file)...)
 }
 
 // aCrash makes the next commit of the maintainer fail, before or after, and restarts.

@@ -16,6 +16,7 @@ import (
 	"github.com/relance/relance/internal/store/storetest"
 	"github.com/relance/relance/segments"
 	"github.com/relance/relance/segments/rule"
+	"github.com/relance/relance/segments/rule/ruletest"
 )
 
 var servers storetest.Servers //nolint:gochecknoglobals // one server per test binary
@@ -67,6 +68,9 @@ func newWorld(t testing.TB, engine store.Dialect) *world {
 	w.mirror.TellSuppressions(func(context.Context, store.Queryer, []int64) (map[int64][]string, error) { return w.suppressed, nil })
 	w.leases = store.NewLeases(w.db, "test", time.Hour)
 	w.must(t, errOf(w.leases.Acquire(t.Context(), store.LaneLeases(crm.Lanes)...)))
+	w.write(t, func(tx *store.Tx) error {
+		return tx.Insert(w.ctx, "audiences", []string{"id", "name"}, [][]any{{1, "default"}})
+	})
 	return w
 }
 
@@ -94,7 +98,7 @@ func (w *world) wipe(t tb) {
 	w.write(t, func(tx *store.Tx) error {
 		for _, table := range []string{
 			"contacts", "orders", "order_lines", "carts", "consent_state", "dirty", "memberships",
-			"events", "customers", "shops", "thresholds", "segment_defs", "segment_builds", "segment_due", "segment_changes", "meta",
+			"events", "customers", "shops", "thresholds", "segment_defs", "segment_builds", "segment_due", "segment_changes", "meta", "contact_stats",
 		} {
 			if _, err := tx.ExecContext(w.ctx, "DELETE FROM "+table); err != nil {
 				return err
@@ -184,7 +188,23 @@ func (w *world) putOrder(tx *store.Tx, contact int64, o order) error {
 		[][]any{{1, o.id, "1", "1", 1, o.total}}); err != nil {
 		return err
 	}
+	if err := w.stats(tx, contact); err != nil {
+		return err
+	}
 	return w.mark(tx, contact, o.source, o.at, o.cause)
+}
+
+// stats keeps the statistics of a contact, as the mirror does.
+func (w *world) stats(tx *store.Tx, contact int64) error {
+	var row struct{ Orders, Sales, Revenue, Last int64 }
+	if err := tx.GetContext(w.ctx, &row, `SELECT COUNT(*) AS orders, COUNT(DISTINCT CASE WHEN counts_as_sale=1 THEN (CASE purchase WHEN '' THEN id ELSE purchase END) END) AS sales,
+ COALESCE(SUM(CASE WHEN counts_as_sale=1 THEN total-refunded ELSE 0 END),0) AS revenue, COALESCE(MAX(CASE WHEN counts_as_sale=1 THEN placed_at ELSE 0 END),0) AS last
+ FROM orders WHERE contact_id=?`, contact); err != nil {
+		return err
+	}
+	return tx.Upsert(w.ctx, "contact_stats", []string{"contact_id", "shop_id"},
+		[]string{"contact_id", "shop_id", "currency", "orders", "sales", "revenue", "last_placed_at"},
+		[][]any{{contact, 1, "EUR", row.Orders, row.Sales, row.Revenue, row.Last}})
 }
 
 func (w *world) mark(tx *store.Tx, contact int64, source, at crm.Instant, cause crm.Cause) error {
@@ -263,7 +283,7 @@ func (w *world) members(t tb, segment string) []int64 {
 
 // everything that a profile can hold.
 func everything() crm.Needs {
-	return crm.Needs{Orders: true, Lines: true, Carts: true, Consents: true, Source: true, Account: true, Ranks: true, Events: []string{crm.AllEvents}}
+	return crm.Needs{Orders: true, Lines: true, Carts: true, Consents: true, Source: true, Coupons: true, Account: true, Ranks: true, Events: []string{crm.AllEvents}, History: ruletest.Below()}
 }
 
 // checkExact compares memberships with evaluation from scratch at now, and asks Verify the same.
@@ -271,7 +291,11 @@ func (w *world) checkExact(t tb) {
 	t.Helper()
 	ids, err := w.mirror.ContactIDs(w.ctx, w.db.Read(), 0, 10000)
 	w.must(t, err)
-	ps, err := w.mirror.Profiles(w.ctx, w.db.Read(), ids, everything())
+	needs := everything()
+	for _, d := range w.defs {
+		needs = rule.Union(needs, d.Needs())
+	}
+	ps, err := segments.Profiles(w.ctx, w.mirror, w.db.Read(), ids, needs)
 	w.must(t, err)
 	for _, d := range w.defs {
 		var want []int64
@@ -345,6 +369,15 @@ func define(t tb, id string, s rule.Spec) *rule.Segment {
 		t.Fatal(err)
 	}
 	return seg
+}
+
+func defineAll(t tb, f rule.File) []*rule.Segment {
+	t.Helper()
+	segs, ps := rule.CompileAll(f)
+	if len(ps) > 0 {
+		t.Fatalf("%v", ps)
+	}
+	return segs
 }
 
 func winBack(t tb) *rule.Segment {
