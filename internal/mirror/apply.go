@@ -45,8 +45,15 @@ type shopFacts struct {
 	Platform string
 	Audience int64 `db:"audience_id"`
 	Currency string
-	Skew     int64 `db:"skew_ms"`
+	Skew     int64  `db:"skew_ms"`
+	Merges   bool   // some are in force in the audience
+	Erasures string // the key of the tombstones, "" when nobody has ever been erased
 }
+
+// selectShopFacts is one question, as every page asks it.
+const selectShopFacts = `SELECT s.name, s.platform, s.audience_id, s.currency, s.skew_ms,
+ EXISTS(SELECT 1 FROM contact_merges m WHERE m.audience_id=s.audience_id AND m.` + inForce + `) AS merges,
+ COALESCE((SELECT k.value FROM meta k WHERE k.name='` + metaErasureKey + `'),'') AS erasures FROM shops s WHERE s.id=?`
 
 // Apply writes a batch: facts in order of observed_at, contacts and their statistics, quarantine, source records,
 // and a dirty mark for every contact whose facts changed. The caller has fenced the shop's lease in tx.
@@ -59,6 +66,7 @@ func (m *Mirror) Apply(ctx context.Context, tx *store.Tx, b Batch) (Result, erro
 		ctx: ctx, m: m, tx: tx, b: b, skipped: map[crm.Ref]bool{}, accounts: map[string]int64{}, contacts: map[string]int64{},
 		fresh: map[int64]string{}, touched: map[int64]crm.Instant{}, consents: map[int64]crm.Instant{},
 		counted: map[int64]crm.Instant{}, ordered: map[string]crm.Instant{},
+		merging: merging{redirect: map[int64]int64{}, own: map[string]int64{}},
 	}
 	if err := a.run(); err != nil {
 		return Result{}, fmt.Errorf("applying a page: %w", err)
@@ -72,12 +80,12 @@ func (a *applying) run() error {
 			<-a.packing.done // nothing outlives the call
 		}
 	}()
-	if err := a.tx.GetContext(a.ctx, &a.shop, "SELECT name, platform, audience_id, currency, skew_ms FROM shops WHERE id=?", a.b.ShopID); err != nil {
+	if err := a.tx.GetContext(a.ctx, &a.shop, selectShopFacts, a.b.ShopID); err != nil {
 		return fmt.Errorf("finding the shop: %w", notFound(err))
 	}
 	for _, step := range []func() error{
 		a.loadObservations, a.decide, a.startRaw, // what differs
-		a.findMerges, a.resolve, // whose it is
+		a.resolve,                                    // whose it is
 		a.writeCatalogue, a.writeRecords, a.followUp, // the facts
 		a.applyConsents, a.recompute, a.mark, // the people
 		a.writeRaw, a.dropBodies, a.clearQuarantine, a.quarantine, a.saveObservations,

@@ -29,7 +29,7 @@ type graveOf struct {
 // writes nothing, and nothing of them is hashed.
 func (a *applying) forgetErased(all *[facets][]*record) error {
 	var err error
-	if a.graves, err = openGraves(a.ctx, a.tx, a.shop.Audience); err != nil || a.graves == nil {
+	if a.graves, err = gravesOf(a.shop.Erasures, a.shop.Audience); err != nil || a.graves == nil {
 		return err
 	}
 	named := map[string]bool{}

@@ -13,18 +13,8 @@ import (
 // merging is what applying a batch knows of merges: records of a merged contact are another's, but its consents stay its
 // own, for they are about its address.
 type merging struct {
-	some     bool             // merges are in force in the audience
 	redirect map[int64]int64  // merged contact → whose its records are
 	own      map[string]int64 // account of a merged contact → that contact
-}
-
-func (a *applying) findMerges() error {
-	a.merging.redirect, a.merging.own = map[int64]int64{}, map[string]int64{}
-	err := a.tx.GetContext(a.ctx, &a.merging.some, "SELECT EXISTS(SELECT 1 FROM contact_merges WHERE "+inForce+" AND audience_id=?)", a.shop.Audience)
-	if err != nil {
-		return fmt.Errorf("finding merges: %w", err)
-	}
-	return nil
 }
 
 // owner is the contact that records of a contact belong to: itself unless it is merged.
@@ -46,7 +36,7 @@ func (a *applying) ownContact(account string) int64 {
 // findOwn learns the contacts of the own addresses of stored accounts, or of what stored orders name, where that contact
 // is merged.
 func (a *applying) findOwn(kind crm.Kind, ids []string, into map[string]int64) error {
-	if !a.merging.some {
+	if !a.shop.Merges {
 		return nil
 	}
 	text := `SELECT k.id, o.id FROM customers k JOIN contacts o ON o.audience_id=? AND o.email_norm=k.email_norm AND o.merged_into<>0
@@ -84,7 +74,7 @@ func mergedInto(ctx context.Context, tx *store.Tx, ids []int64) (map[int64]int64
 
 // consentsOfMerged notes that a consent of a merged contact concerns the other one, too.
 func (a *applying) consentsOfMerged() error {
-	if !a.merging.some {
+	if !a.shop.Merges {
 		return nil
 	}
 	ids := make([]int64, 0, len(a.consents))

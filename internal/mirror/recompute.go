@@ -91,8 +91,12 @@ func (a *applying) loadPeople(ids []int64) (map[int64]*person, error) {
 	for _, id := range ids {
 		people[id] = &person{id: id, norm: a.fresh[id], stats: &statsRow{}}
 	}
-	for _, load := range []func([]int64, map[int64]*person) error{a.loadContacts, a.loadAccounts, a.loadOrders, a.loadCarts, a.loadTraces, a.loadStats} {
-		if err := load(ids, people); err != nil {
+	known := slices.DeleteFunc(slices.Clone(ids), func(id int64) bool { return a.fresh[id] != "" }) // a new one has no row of its own yet
+	for _, load := range []struct {
+		ids  []int64
+		into func([]int64, map[int64]*person) error
+	}{{known, a.loadContacts}, {ids, a.loadAccounts}, {ids, a.loadOrders}, {ids, a.loadCarts}, {ids, a.loadTraces}, {known, a.loadStats}} {
+		if err := load.into(load.ids, people); err != nil {
 			return nil, err
 		}
 	}

@@ -22,7 +22,9 @@ type packing struct {
 // startRaw begins to compress the bodies behind the facts. A body that did not change is not kept again; neither is one
 // that is older than what has been read of its kind.
 func (a *applying) startRaw() error {
-	byKind := map[crm.Kind][]string{}
+	isNew := a.newRecords()
+	var refs []crm.Ref
+	byKind := map[crm.Kind][]string{} // of those that may have a body here
 	hashes := map[crm.Ref][]byte{}
 	bodies := map[crm.Ref][]byte{}
 	for _, raw := range a.b.Raw {
@@ -30,35 +32,50 @@ func (a *applying) startRaw() error {
 			continue
 		}
 		if hashes[raw.Ref] == nil {
-			byKind[raw.Ref.Kind] = append(byKind[raw.Ref.Kind], raw.Ref.ID)
+			refs = append(refs, raw.Ref)
+			if !isNew[raw.Ref] {
+				byKind[raw.Ref.Kind] = append(byKind[raw.Ref.Kind], raw.Ref.ID)
+			}
 		}
 		h := sha256.Sum256(raw.Body)
 		hashes[raw.Ref], bodies[raw.Ref] = h[:16], raw.Body
 	}
-	var rows [][]any
-	version := rulesVersion(a.b.Rules)
+	have := map[crm.Ref][]byte{}
 	for kind, ids := range byKind {
-		have := map[string][]byte{}
 		if err := readIn(a.ctx, a.tx, "SELECT id, hash FROM source_records WHERE shop_id=? AND kind=? AND id IN (%)", []any{a.b.ShopID, string(kind)}, ids,
 			func(r *sqlx.Rows) error {
 				var id string
 				var hash []byte
 				err := r.Scan(&id, &hash)
-				have[id] = hash
+				have[crm.Ref{Kind: kind, ID: id}] = hash
 				return err
 			}); err != nil {
 			return fmt.Errorf("finding source records: %w", err)
 		}
-		for _, id := range ids {
-			ref := crm.Ref{Kind: kind, ID: id}
-			if !bytes.Equal(have[id], hashes[ref]) {
-				rows = append(rows, []any{a.b.ShopID, string(kind), id, hashes[ref], version, int64(a.b.ObservedAt), bodies[ref]})
-			}
+	}
+	var rows [][]any
+	version := rulesVersion(a.b.Rules)
+	for _, ref := range refs {
+		if !bytes.Equal(have[ref], hashes[ref]) {
+			rows = append(rows, []any{a.b.ShopID, string(ref.Kind), ref.ID, hashes[ref], version, int64(a.b.ObservedAt), bodies[ref]})
 		}
 	}
 	a.packing = &packing{done: make(chan struct{}), rows: rows}
 	go a.m.packAll(a.packing)
 	return nil
+}
+
+// newRecords are those of which nothing has been here before.
+func (a *applying) newRecords() map[crm.Ref]bool {
+	isNew := map[crm.Ref]bool{}
+	for _, records := range a.changed {
+		for _, r := range records {
+			if before, seen := isNew[r.ref]; !r.gone {
+				isNew[r.ref] = !r.found && (before || !seen)
+			}
+		}
+	}
+	return isNew
 }
 
 // dropGone lets go of the bodies of records that went: nothing is to be made from them any more.

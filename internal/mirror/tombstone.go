@@ -39,6 +39,14 @@ func openGraves(ctx context.Context, q store.Queryer, audienceID int64) (*graves
 	if err != nil {
 		return nil, fmt.Errorf("reading the key of erasures: %w", err)
 	}
+	return gravesOf(text, audienceID)
+}
+
+// gravesOf takes the key as stored, "" when nobody has ever been erased.
+func gravesOf(text string, audienceID int64) (*graves, error) {
+	if text == "" {
+		return nil, nil
+	}
 	key, err := hex.DecodeString(text)
 	if err != nil || len(key) != sha256.Size {
 		return nil, fmt.Errorf("reading the key of erasures: meta %s is not %d bytes in hex", metaErasureKey, sha256.Size)

@@ -8,9 +8,10 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// chunks are the fixed row counts of multi-row statements: few shapes, so each is prepared once and cached.
+// chunks are the fixed row counts of multi-row statements: few shapes, so each is prepared once and cached. Powers of two
+// write a page of 100 rows in three statements, and no page needs more than eight: each is a round trip to a server.
 // SQLite allows 32766 parameters a statement, so 128 rows leave room for 255 columns.
-func chunks() []int { return []int{128, 16, 1} }
+func chunks() []int { return []int{128, 64, 32, 16, 8, 4, 2, 1} }
 
 // Upsert writes rows into a table with exactly one unique key (keys) through cached prepared statements.
 // Rows of the same call must differ in their key.
