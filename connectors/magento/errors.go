@@ -65,7 +65,7 @@ const (
 	hintBearer = "The shop does not accept the token. Magento 2.4.4 and newer refuse an integration's token alone: give consumer_key, consumer_secret and " +
 		"token_secret as well, or switch on Stores → Configuration → Services → OAuth → Allow OAuth Access Tokens to be used as standalone Bearer tokens. " +
 		"If it worked before, the integration was switched off or its token renewed: look under System → Integrations."
-	hintNoRights  = "The integration has none of the rights that Relance needs: tick them under System → Integrations → (the integration) → API, save and reauthorise. " +
+	hintNoRights = "The integration has none of the rights that Relance needs: tick them under System → Integrations → (the integration) → API, save and reauthorise. " +
 		"If they are ticked, the shop's web server drops the Authorization header: let it through to PHP."
 	hintConsumer  = "The shop does not know the consumer key: copy the four secrets again from System → Integrations."
 	hintToken     = "The shop does not know the access token: the integration was switched off or reauthorised; copy the four secrets again from System → Integrations."

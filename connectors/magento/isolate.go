@@ -14,12 +14,37 @@ import (
 	"github.com/relance/relance/internal/fault"
 )
 
-// A record on which the shop itself fails answers every list that begins with it with a 500. The engine shrinks the page
-// until it is alone there; then it is found by halving, for the answer does not name it: a list that ends before it is
-// empty, one that reaches it fails. It is rejected by its id, and the run goes on behind it.
+// A record on which the shop itself fails answers every list that holds it with a 500. The engine shrinks the page until
+// few others are with it; those before it are read one by one. Then it is found by halving, for the answer does not name
+// it: a list that ends before it is empty, one that reaches it fails. It is rejected by its id, and the run goes on behind it.
+
+// fewRows is the size of a page from which on its rows are read one by one when the shop fails on it.
+const fewRows = 8
 
 // largestID is beyond every id of Magento's tables, whose keys are 32 bits wide.
 const largestID = 1 << 32
+
+// oneByOne reads up to the record that the shop fails on, and names it.
+func (s *Source) oneByOne(ctx context.Context, f feed, r *run, windowed bool, size int) (all step, bad []connectors.Rejected, _ error) {
+	for range size {
+		one, err := s.step(ctx, f, r, windowed, 1)
+		if refusal(err).crashed() {
+			found, err := s.isolate(ctx, f, r, windowed, err)
+			if err != nil {
+				return all, nil, err
+			}
+			return all, append(bad, found), nil
+		}
+		if err != nil {
+			return all, nil, err
+		}
+		all.fresh, all.date, all.end = append(all.fresh, one.fresh...), one.date, one.end
+		if all.end {
+			break
+		}
+	}
+	return all, nil, nil
+}
 
 // isolate names the record that makes the question fail, and moves the run behind it. When the shop fails on more than
 // one record the cause is given back: as the shop's outage, or as a question that this shop cannot be asked.

@@ -32,12 +32,10 @@ func (s *Source) Pull(ctx context.Context, stream string, after connectors.Curso
 	windowed := f.Mode == connectors.ModeDelta && c.Since != ""
 	page, p := connectors.Page{}, step{}
 	for range 3 { // a second that is used up brings nothing: the page after it is read at once
-		if p, err = s.step(ctx, f, r, windowed, size); size == 1 && refusal(err).crashed() {
-			bad, err := s.isolate(ctx, f, r, windowed, err)
-			if err != nil {
+		if p, err = s.step(ctx, f, r, windowed, size); size <= fewRows && refusal(err).crashed() {
+			if p, page.Rejected, err = s.oneByOne(ctx, f, r, windowed, size); err != nil {
 				return connectors.Page{}, err
 			}
-			page.Rejected, p = append(page.Rejected, bad), step{}
 			break
 		}
 		if err != nil {

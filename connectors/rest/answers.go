@@ -74,14 +74,20 @@ func networkFault(ctx context.Context, op string, err error) error {
 
 // behindNotices is the data behind what PHP prints before it, when the rest is whole. The data begins at the first object,
 // or at the list that it begins: any later one could be the end of a list that broke off, which must never look like a
-// shorter list.
+// shorter list. Behind an error of the database even a whole list may lack what was not found.
 func behindNotices(body []byte) []byte {
 	t := bytes.TrimSpace(body)
 	if len(t) == 0 || t[0] == '{' || t[0] == '[' {
 		return body
 	}
 	at := bytes.Index(t, []byte(`{"`))
+	said := bytes.ToLower(t[:max(at, 0)])
+	if at < 0 {
+		said = bytes.ToLower(t)
+	}
 	switch {
+	case bytes.Contains(said, []byte("database error")), bytes.Contains(said, []byte("sqlstate")), bytes.Contains(said, []byte("fatal error")):
+		return body
 	case at < 0 && (bytes.HasSuffix(t, []byte("\n[]")) || bytes.HasSuffix(t, []byte(">[]"))):
 		return []byte("[]")
 	case at < 0:

@@ -328,9 +328,10 @@ func TestNoticesBeforeTheData(t *testing.T) {
 		"\nNotice: x in y on line 3\n[]":    `[]`,
 		notice + `[{"id":1,"of":{"id":2}`:   notice + `[{"id":1,"of":{"id":2}`,
 		notice:                              notice,
-		`"text"`:                            `"text"`,
-		`{"a":1} `:                          `{"a":1} `,
-		"":                                  "",
+		`<div id="error">WordPress database error: [Table crashed]</div>[]`: `<div id="error">WordPress database error: [Table crashed]</div>[]`,
+		`"text"`:   `"text"`,
+		`{"a":1} `: `{"a":1} `,
+		"":         "",
 	} {
 		if got := string(behindNotices([]byte(body))); got != want {
 			t.Errorf("%q: %q, want %q", body, got, want)

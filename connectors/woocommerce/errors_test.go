@@ -116,7 +116,7 @@ func TestOtherAnswers(t *testing.T) {
 		"html without a type":     {200, http.Header{}, " <!DOCTYPE html>", fault.Operator, "Permalinks"},
 		"firewall":                {403, http.Header{"Content-Type": {"text/html"}}, "<html>", fault.Operator, "firewall"},
 		"missing page":            {404, http.Header{"Content-Type": {"text/html"}}, "<html>", fault.Operator, "wc/v3"},
-		"php warning in the body": {200, js, "<br />\n<b>Warning</b>: x in y.php on line 3<br />[]", fault.Operator, "WP_DEBUG_DISPLAY"},
+		"php warning in the body": {200, js, "<br />\n<b>Warning</b>: x in y.php on line 3<br />[{\"id\":1", fault.Operator, "WP_DEBUG_DISPLAY"},
 		"object for a list":       {200, js, `"text"`, fault.Retry, ""},
 		"half a list":             {200, js, `[{"id":1`, fault.Retry, ""},
 		"empty body":              {200, js, ``, fault.Retry, ""},

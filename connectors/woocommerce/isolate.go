@@ -14,7 +14,7 @@ import (
 )
 
 // A record on which the shop itself fails (a plugin's fatal error) turns every list that holds it into a 500. The engine
-// shrinks the page until it is nearly alone there; then the ids are listed without their records, and each record is
+// shrinks the page until few others are with it; then the ids are listed without their records, and each record is
 // asked for by itself. What fails alone is rejected by its id, and the run goes on behind it.
 
 // isolatedRows is how many records are asked for one by one: as few as a page can be, see window.

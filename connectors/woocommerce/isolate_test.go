@@ -10,6 +10,7 @@ import (
 
 	"github.com/relance/relance/connectors"
 	"github.com/relance/relance/connectors/woocommerce"
+	"github.com/relance/relance/internal/crm"
 )
 
 // failing stands before a shop and answers a 500 to whatever would show one of the records whole.
@@ -21,7 +22,7 @@ type failing struct {
 func (f failing) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rec := httptest.NewRecorder()
 	f.next.ServeHTTP(rec, r)
-	if !r.URL.Query().Has("_fields") && f.on(r.URL.Path, rec.Body.String()) {
+	if q := r.URL.Query(); (!q.Has("_fields") || q.Get("_fields") == "id,currency") && f.on(r.URL.Path, rec.Body.String()) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusInternalServerError)
 		_, _ = w.Write([]byte(`{"code":"internal_server_error","message":"…","data":{"status":500}}`))
@@ -95,4 +96,17 @@ func plain(t *testing.T) *woocommerce.Source {
 	t.Helper()
 	shop, c := openShop(t)
 	return connect(t, shop, c)
+}
+
+// A refund of such an order is rejected alone, with all other refunds read.
+func TestB7_ARefundOfAnOrderThatBreaksTheShop(t *testing.T) {
+	want := crawl(t, plain(t), woocommerce.StreamRefunds, nil, 100)
+	order := want.Facts[0].Body.(*crm.Refund).OrderID
+	src := sourceBehind(t, func(path, body string) bool {
+		return strings.HasSuffix(path, "/orders") && strings.Contains(body, `{"id":`+order+`,"currency"`)
+	})
+	got := crawl(t, src, woocommerce.StreamRefunds, nil, 100)
+	if len(got.Rejected) == 0 || len(got.Rejected)+len(got.Facts) != len(want.Facts) {
+		t.Errorf("%d rejected, %d refunds of %d", len(got.Rejected), len(got.Facts), len(want.Facts))
+	}
 }

@@ -35,7 +35,7 @@ func (s *Source) Pull(ctx context.Context, stream string, after connectors.Curso
 		f, c.Run = f.throughOrders(), nil
 		rows, err = s.nextRows(ctx, f, &c, size)
 	}
-	if size <= 1 && f.fields == "" && crashed(err) {
+	if size <= isolatedRows && f.fields == "" && crashed(err) {
 		rows, bad, err = s.isolate(ctx, f, &c, err)
 	}
 	if err != nil {

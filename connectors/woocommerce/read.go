@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -210,12 +211,18 @@ func (s *Source) fillRefunds(ctx context.Context, raws []json.RawMessage, page *
 			page.Facts = append(page.Facts, goneRefund(string(w.ID))) // its order was deleted meanwhile, and it with it
 			continue
 		}
+		if err == nil && known && cur == "" {
+			page.Rejected = append(page.Rejected, connectors.Rejected{
+				Ref: crm.Ref{Kind: crm.KindRefund, ID: string(w.ID)}, Raw: raw, Reason: "the shop itself fails on the order of this refund with a 500",
+			})
+			continue
+		}
 		add(page, []json.RawMessage{whole(raw, string(w.ParentID), cur)}, s.norm.refund)
 	}
 	return nil
 }
 
-// currencies gives the currency per order, also of those in the bin.
+// currencies gives the currency per order, also of those in the bin; "" of an order that the shop fails on.
 func (s *Source) currencies(ctx context.Context, orders []string) (map[string]string, error) {
 	const op = "read currencies of orders"
 	out := map[string]string{}
@@ -232,6 +239,13 @@ func (s *Source) currencies(ctx context.Context, orders []string) (map[string]st
 		a, err := s.client.get(ctx, op, "orders", url.Values{
 			"include": {strings.Join(missing, ",")}, "status": {status}, "per_page": {strconv.Itoa(maxPage)}, "_fields": {"id,currency"},
 		})
+		if crashed(err) && len(missing) > 1 {
+			return s.currenciesByHalves(ctx, out, missing)
+		}
+		if crashed(err) {
+			out[missing[0]] = ""
+			break
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -245,6 +259,18 @@ func (s *Source) currencies(ctx context.Context, orders []string) (map[string]st
 		for _, w := range ws {
 			out[string(w.ID)] = strings.ToUpper(string(w.Currency))
 		}
+	}
+	return out, nil
+}
+
+// currenciesByHalves keeps an order that the shop fails on from hiding the currencies of others.
+func (s *Source) currenciesByHalves(ctx context.Context, out map[string]string, orders []string) (map[string]string, error) {
+	for _, part := range [][]string{orders[:len(orders)/2], orders[len(orders)/2:]} {
+		found, err := s.currencies(ctx, part)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(out, found)
 	}
 	return out, nil
 }

@@ -65,7 +65,7 @@ func (s *Source) fillVariations(ctx context.Context, raws []json.RawMessage, cur
 			continue
 		}
 		of, err := s.variationsOf(ctx, string(w.ID), size)
-		if size <= 1 && crashed(err) { // the product itself is well: what is rejected has no id of its own
+		if size <= isolatedRows && crashed(err) { // the product itself is well: what is rejected has no id of its own
 			page.Rejected = append(page.Rejected, connectors.Rejected{
 				Ref: crm.Ref{Kind: crm.KindProduct}, Raw: raw, Reason: "the shop itself fails on the variations of product " + string(w.ID) + " with a 500",
 			})
