@@ -106,9 +106,9 @@ type ProfileOrder struct {
 	BaseTotal    int64  // Total in BaseCurrency at the order's own rate
 	PlacedAt     Instant
 	Shop         string   // name of the shop
-	Via          string   // how it came in
+	Via          string   // how it came in; only where Needs.Source asks
 	Source       string   // what brought the buyer: the attribution's source; only where Needs.Source asks
-	Coupons      []string // codes used
+	Coupons      []string // codes used; only where Needs.Coupons asks
 	Lines        []ProfileLine
 }
 
@@ -211,7 +211,8 @@ type Needs struct {
 	Lines    bool // implies Orders
 	Carts    bool
 	Consents bool
-	Source   bool     // sources of orders; implies Orders
+	Source   bool     // how orders came in and what brought the buyer; implies Orders
+	Coupons  bool     // codes used in orders; implies Orders
 	Account  bool     // attributes, groups, shops, bases of consent, suppressions
 	Events   []string // names of events, AllEvents for every one; nil: none
 	History  []string // segments whose history is needed; nil: none

@@ -88,7 +88,7 @@ func (l *loading) load(ctx context.Context, n crm.Needs) error {
 			return err
 		}
 	}
-	if n.Orders || n.Lines || n.Source {
+	if n.Orders || n.Lines || n.Source || n.Coupons {
 		if err := l.orders(ctx, n); err != nil {
 			return err
 		}
@@ -134,18 +134,21 @@ func (l *loading) orders(ctx context.Context, n crm.Needs) error {
 	if err := l.readShops(ctx); err != nil {
 		return err
 	}
-	attribution := "''"
-	if n.Source {
-		attribution = "attribution"
-	}
 	place := map[recordKey]orderPlace{}
-	err := read(ctx, l.q, "SELECT contact_id, shop_id, id, state, counts_as_sale, currency, total, refunded, placed_at, purchase, base_currency, base_total, via, coupons, "+
-		attribution+" FROM orders WHERE contact_id IN "+l.in+" AND gone_at=0 ORDER BY contact_id, placed_at, shop_id, id", nil, func(r *sqlx.Rows) error {
-		var id int64
-		var o crm.ProfileOrder
-		var coupons, source sql.RawBytes
-		if err := r.Scan(&id, &o.ShopID, &o.ID, &o.State, &o.CountsAsSale, &o.Currency, &o.Total, &o.Refunded, &o.PlacedAt, &o.Purchase,
-			&o.BaseCurrency, &o.BaseTotal, &o.Via, &coupons, &source); err != nil {
+	var id int64
+	var o crm.ProfileOrder
+	var coupons, attribution sql.RawBytes
+	columns := "contact_id, shop_id, id, state, counts_as_sale, currency, total, refunded, placed_at, purchase, base_currency, base_total"
+	dest := []any{&id, &o.ShopID, &o.ID, &o.State, &o.CountsAsSale, &o.Currency, &o.Total, &o.Refunded, &o.PlacedAt, &o.Purchase, &o.BaseCurrency, &o.BaseTotal}
+	if n.Coupons {
+		columns, dest = columns+", coupons", append(dest, &coupons)
+	}
+	if n.Source {
+		columns, dest = columns+", via, attribution", append(dest, &o.Via, &attribution)
+	}
+	err := read(ctx, l.q, "SELECT "+columns+" FROM orders WHERE contact_id IN "+l.in+" AND gone_at=0 ORDER BY contact_id, placed_at, shop_id, id", nil, func(r *sqlx.Rows) error {
+		o = crm.ProfileOrder{}
+		if err := r.Scan(dest...); err != nil {
 			return err
 		}
 		o.Purchase = cmp.Or(o.Purchase, o.ID)
@@ -153,7 +156,7 @@ func (l *loading) orders(ctx context.Context, n crm.Needs) error {
 		if err := decoded(coupons, &o.Coupons); err != nil {
 			return err
 		}
-		if err := sourceOf(source, &o.Source); err != nil {
+		if err := sourceOf(attribution, &o.Source); err != nil {
 			return err
 		}
 		if p := l.profiles[id]; p != nil {

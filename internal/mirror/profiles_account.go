@@ -23,6 +23,9 @@ func decoded(text []byte, into any) error {
 
 // sourceOf finds in an order's attribution what brought its buyer, in the words of the platforms that say it.
 func sourceOf(text []byte, into *string) error {
+	if len(text) == 0 {
+		return nil
+	}
 	var attribution map[string]string
 	err := decoded(text, &attribution)
 	*into = cmp.Or(attribution["utm_source"], attribution["source"], attribution["source_type"])

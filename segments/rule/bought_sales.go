@@ -63,7 +63,9 @@ func (s *sales) takes(o *crm.ProfileOrder) bool {
 
 func (s *sales) in(o *crm.ProfileOrder) bool { return s.takes(o) && s.goods.in(o) }
 
-func (s *sales) needs() crm.Needs { return crm.Needs{Orders: true, Lines: !s.goods.every()} }
+func (s *sales) needs() crm.Needs {
+	return crm.Needs{Orders: true, Lines: !s.goods.every(), Coupons: s.coupons != nil}
+}
 
 func (s *sales) String() string {
 	out := s.goods.String()

@@ -117,7 +117,9 @@ func (b *boughtWith) turn(p *crm.Profile, t crm.Instant) (crm.Instant, reason) {
 	return at, b.window.left("the order of %s", f.at)
 }
 
-func (b *boughtWith) needs() crm.Needs { return crm.Needs{Orders: true, Lines: true} }
+func (b *boughtWith) needs() crm.Needs {
+	return Union(b.sales.needs(), crm.Needs{Orders: true, Lines: true})
+}
 
 func (b *boughtWith) explain(p *crm.Profile, t crm.Instant) Explanation {
 	at, why := b.turn(p, t)
