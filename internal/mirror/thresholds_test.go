@@ -93,7 +93,7 @@ func TestThresholdsAreTheSameOverPages(t *testing.T) {
 
 func TestManyDifferentValuesAreKeptToOneIn4096(t *testing.T) {
 	b := newBench(t, servers.Open(t, store.SQLite, store.Options{}))
-	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test's dice
+	r := rand.New(rand.NewPCG(1, 2))
 	const n = 150_000
 	order := r.Perm(n)
 	b.statistics(1, n, func(i int) [][]any {

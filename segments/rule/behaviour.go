@@ -174,21 +174,21 @@ func (a acts) explain(p *crm.Profile, t crm.Instant) Explanation {
 }
 
 func (a acts) String() string {
-	s := a.what
+	parts := []string{a.what}
 	for i := range a.where {
-		s += ", " + a.where[i].name + a.where[i].test.String()
+		parts = append(parts, a.where[i].name+a.where[i].test.String())
 	}
 	switch {
 	case a.low.given && a.low == a.high:
-		s += ", exactly " + times(a.low.n)
+		parts = append(parts, "exactly "+times(a.low.n))
 	case a.low.given && a.high.given:
-		s += ", " + a.low.String() + " to " + times(a.high.n)
+		parts = append(parts, a.low.String()+" to "+times(a.high.n))
 	case a.low.given:
-		s += ", at least " + times(a.low.n)
+		parts = append(parts, "at least "+times(a.low.n))
 	case a.high.given:
-		s += ", at most " + times(a.high.n)
+		parts = append(parts, "at most "+times(a.high.n))
 	}
-	s += a.window.String()
+	s := strings.Join(parts, ", ") + a.window.String()
 	if a.machines {
 		s += ", by machines, too"
 	}
