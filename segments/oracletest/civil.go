@@ -1,8 +1,8 @@
 package oracletest
 
 import (
-	"regexp"
-	"strconv"
+	"fmt"
+	"strings"
 	"time"
 )
 
@@ -27,13 +27,13 @@ func (d date) parts() (int, time.Month, int) {
 
 // Calendar is the calendar on the wall in a zone.
 type Calendar struct {
-	zone   *time.Location
-	starts map[date]int64 // those looked up before
+	zone  *time.Location
+	known map[time.Time]int64 // what was looked up before
 }
 
 // In gives the calendar of a zone: an IANA name, or an offset such as +02:00; UTC when it is neither.
 func In(name string) *Calendar {
-	c := &Calendar{zone: time.UTC, starts: map[date]int64{}}
+	c := &Calendar{zone: time.UTC, known: map[time.Time]int64{}}
 	if l, err := time.LoadLocation(name); err == nil {
 		c.zone = l
 	} else if t, err := time.Parse("-07:00", name); err == nil {
@@ -45,11 +45,15 @@ func In(name string) *Calendar {
 
 // start is the first instant of a day.
 func (c *Calendar) start(d date) int64 {
-	at, ok := c.starts[d]
+	y, m, day := d.parts()
+	return c.instant(time.Date(y, m, day, 0, 0, 0, 0, time.UTC))
+}
+
+func (c *Calendar) instant(want time.Time) int64 {
+	at, ok := c.known[want]
 	if !ok {
-		y, m, day := d.parts()
-		at = instantOf(time.Date(y, m, day, 0, 0, 0, 0, time.UTC), c.zone)
-		c.starts[d] = at
+		at = instantOf(want, c.zone)
+		c.known[want] = at
 	}
 	return at
 }
@@ -127,22 +131,26 @@ func (c *Calendar) plus(f int64, length string) int64 {
 	t := time.UnixMilli(f).In(c.zone)
 	y, m, d := t.Date()
 	last := time.Date(y, m+time.Month(months)+1, 0, 0, 0, 0, 0, time.UTC) // of the month that is meant
-	return instantOf(time.Date(last.Year(), last.Month(), min(d, last.Day()), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC), c.zone)
+	return c.instant(time.Date(last.Year(), last.Month(), min(d, last.Day()), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC))
 }
 
 func lengthOf(text string) (ms int64, months int) {
-	for _, part := range regexp.MustCompile(`(\d+)(mo|[smhdwy])`).FindAllStringSubmatch(text, -1) {
-		n, err := strconv.Atoi(part[1])
-		if err != nil {
-			panic(err)
+	units := map[string]int64{"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+	for text != "" {
+		var n int
+		var unit string
+		if _, err := fmt.Sscanf(text, "%d%1s", &n, &unit); err != nil {
+			panic(confused("the oracle cannot read the length " + text))
 		}
-		switch part[2] {
-		case "mo":
+		text = strings.TrimLeft(text, "0123456789")[1:]
+		switch {
+		case unit == "m" && strings.HasPrefix(text, "o"):
+			text = text[1:]
 			months += n
-		case "y":
+		case unit == "y":
 			months += 12 * n
 		default:
-			ms += int64(n) * map[string]int64{"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}[part[2]]
+			ms += int64(n) * units[unit]
 		}
 	}
 	return ms, months
