@@ -180,6 +180,7 @@ func (m *Maintainer) fresh(ctx context.Context, now crm.Instant) (soonest crm.In
 	if err != nil {
 		return 0, false, err
 	}
+	m.metrics.overdue(soonest, now)
 	if err := m.publish(ctx, now, marks, soonest); err != nil {
 		return 0, false, err
 	}

@@ -16,6 +16,7 @@ type Metrics struct {
 	dirty        prometheus.Gauge
 	dirtyOldest  prometheus.Gauge
 	dueRows      prometheus.Gauge
+	dueOldest    prometheus.Gauge
 	lateness     prometheus.Histogram
 	size         *prometheus.GaugeVec
 	evaluations  prometheus.Counter
@@ -45,6 +46,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		dirty:        gauge("relance_segments_dirty_contacts", "Contacts whose facts changed and that wait to be evaluated."),
 		dirtyOldest:  gauge("relance_segments_dirty_oldest_seconds", "Age of the oldest mark on a contact whose facts changed."),
 		dueRows:      gauge("relance_segments_due_rows", "Contacts that the clock will change some day."),
+		dueOldest:    gauge("relance_segments_due_oldest_seconds", "How long the contact that is most overdue has been waiting to be evaluated."),
 		lateness: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "relance_segments_due_lateness_seconds", Help: "How long after its due instant a contact was evaluated.",
 			Buckets: []float64{.1, .5, 1, 2, 5, 15, 60, 600, 3600, 86400},
@@ -66,7 +68,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	m.auditFound = gauge("relance_segments_audit_differences", "Memberships that the newest background audit found to differ from their definition. Never anything but 0.")
 	m.auditSeen = counter("relance_segments_audit_contacts_total", "Contacts that the background audit evaluated from scratch.")
 	m.auditPasses = counter("relance_segments_audit_passes_total", "Times that the background audit came to the end of all contacts.")
-	r.MustRegister(m.watermarkLag, m.dirty, m.dirtyOldest, m.dueRows, m.lateness, m.size, m.evaluations)
+	r.MustRegister(m.watermarkLag, m.dirty, m.dirtyOldest, m.dueRows, m.dueOldest, m.lateness, m.size, m.evaluations)
 	r.MustRegister(m.costSeconds, m.costRows, m.auditFound, m.auditSeen, m.auditPasses)
 	return m
 }
@@ -74,6 +76,13 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 func (x *Metrics) lag(now, watermark crm.Instant) {
 	if x != nil && watermark > 0 {
 		x.watermarkLag.Set(float64(now-watermark) / 1000)
+	}
+}
+
+// overdue shows the earliest due instant of all contacts.
+func (x *Metrics) overdue(soonest, now crm.Instant) {
+	if x != nil {
+		x.dueOldest.Set(float64(max(now-soonest, 0)) / 1000)
 	}
 }
 

@@ -138,7 +138,11 @@ func (c *subject) differences(s *setup, now crm.Instant, wants func(segment stri
 			found = append(found, Difference{ContactID: c.id, Segment: sl.segment, Stored: c.in[i], Computed: should})
 		}
 		if c.profile != nil {
-			if next := sl.rule.NextChange(c.profile, now); next < c.due {
+			next := sl.rule.NextChange(c.profile, now)
+			for published(c.profile, next) && sl.rule.Match(c.profile, next) == should { // whom thresholds to come do not move is not told of them
+				next = sl.rule.NextChange(c.profile, next)
+			}
+			if next < c.due {
 				found = append(found, Difference{
 					ContactID: c.id, Segment: sl.segment, Stored: c.in[i], Computed: should,
 					Detail: fmt.Sprintf("the clock changes it at %d, but the contact is not due until %d", next, c.due),
