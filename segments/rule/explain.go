@@ -51,7 +51,11 @@ func (r reason) String() string {
 }
 
 // Explain gives the tree of the definition with values and verdicts at t.
-func (s *Segment) Explain(p *crm.Profile, t crm.Instant) Explanation { return s.root.explain(p, t) }
+func (s *Segment) Explain(p *crm.Profile, t crm.Instant) Explanation {
+	cp := *p
+	Remember(&cp)
+	return s.root.explain(&cp, t)
+}
 
 func leaf(condition string, match bool, value string, next crm.Instant, why reason) Explanation {
 	e := Explanation{Condition: condition, Match: match, Value: value}

@@ -159,11 +159,19 @@ func (s *Segment) Refers() []string { return slices.Sorted(maps.Keys(s.below)) }
 // Below gives every segment that the definition leans on, itself or through others: id → hash.
 func (s *Segment) Below() map[string]string {
 	out := map[string]string{}
-	for id, b := range s.below {
-		out[id] = b.hash
-		maps.Copy(out, b.Below())
-	}
+	s.each(map[string]bool{}, func(id string, b *Segment) { out[id] = b.hash })
 	return out
+}
+
+// each goes once to every segment below: there may be more ways to one than anybody could count.
+func (s *Segment) each(seen map[string]bool, fn func(id string, b *Segment)) {
+	for id, b := range s.below {
+		if !seen[id] {
+			seen[id] = true
+			fn(id, b)
+			b.each(seen, fn)
+		}
+	}
 }
 
 // stored is a definition as the database has it: with a copy of all that it leans on, so that a generation says the same
@@ -179,20 +187,13 @@ func (s *Segment) Encode() (string, error) {
 	out := stored{Title: s.Title, Match: s.spec.Match}
 	if len(s.below) > 0 {
 		out.Below = map[string]Condition{}
-		s.collect(out.Below)
+		s.each(map[string]bool{}, func(id string, b *Segment) { out.Below[id] = b.spec.Match })
 	}
 	text, err := yaml.Marshal(out)
 	if err != nil {
 		return "", fmt.Errorf("encoding segment %s: %w", s.ID, err)
 	}
 	return string(text), nil
-}
-
-func (s *Segment) collect(below map[string]Condition) {
-	for id, b := range s.below {
-		below[id] = b.spec.Match
-		b.collect(below)
-	}
 }
 
 // Decode compiles a stored definition.

@@ -33,7 +33,9 @@ func mutants() map[string]func(next func(crm.Instant) crm.Instant, t crm.Instant
 }
 
 // composed are the kinds that ruletest.Leaf does not draw.
-func composed() []string { return []string{"all", "any", "not", "at_least", "segment", "entered", "left"} }
+func composed() []string {
+	return []string{"all", "any", "not", "at_least", "segment", "entered", "left"}
+}
 
 // one draws a segment whose outermost condition is of a kind.
 func one(t *rapid.T, kind string) *rule.Segment {

@@ -2,7 +2,6 @@ package rule
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -83,11 +82,9 @@ type cutting interface{ cuts() []Cut }
 
 // Cuts lists the cut points that the definition compares with, its references' included.
 func (s *Segment) Cuts() []Cut {
-	out := slices.Clone(s.cut)
-	for _, b := range s.below {
-		out = append(out, b.Cuts()...)
-	}
-	return out
+	var out []Cut
+	s.each(map[string]bool{}, func(_ string, b *Segment) { out = append(out, b.cut...) })
+	return append(out, s.cut...)
 }
 
 // ranked is what population conditions share: the thresholds in force and a contact's values.

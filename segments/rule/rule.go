@@ -63,11 +63,13 @@ func Compile(id string, s Spec) (*Segment, error) {
 }
 
 // Match tells whether the contact is in the segment at t; facts dated after t are ignored.
-func (s *Segment) Match(p *crm.Profile, t crm.Instant) bool { return s.root.match(p, t) }
+func (s *Segment) Match(p *crm.Profile, t crm.Instant) bool { return s.root.match(s.remembering(p), t) }
 
 // NextChange is strictly after t and never later than the first instant at which the clock alone flips Match.
 // It may be early; crm.Never when nothing is to come.
-func (s *Segment) NextChange(p *crm.Profile, t crm.Instant) crm.Instant { return s.root.next(p, t) }
+func (s *Segment) NextChange(p *crm.Profile, t crm.Instant) crm.Instant {
+	return s.root.next(s.remembering(p), t)
+}
 
 // Needs says what profiles must hold for Match.
 func (s *Segment) Needs() crm.Needs { return s.needs }

@@ -70,7 +70,14 @@ type titled struct {
 	id string
 }
 
-func (n titled) explain(p *crm.Profile, t crm.Instant) Explanation {
+func (n titled) explain(p *crm.Profile, t crm.Instant) (out Explanation) {
+	if m := memoOf(p, t); m != nil { // shown once: there may be more ways to it than anybody could read
+		if e, told := m.told[n.id]; told {
+			e.Of = nil
+			return e
+		}
+		defer func() { m.told[n.id] = out }()
+	}
 	e := n.condition.explain(p, t)
 	return Explanation{Condition: "segment " + n.id, Match: e.Match, NextChange: e.NextChange, Why: e.Why, Of: []Explanation{e}}
 }
@@ -89,11 +96,23 @@ type memo struct {
 	at    crm.Instant
 	match map[string]bool // by hash: what a generation leans on is compiled for it alone
 	next  map[string]crm.Instant
+	told  map[string]Explanation // by id
 }
 
 // Remember lets the profile keep what segments below others say of it, for as long as its facts stay as they are: call it
-// again after changing the profile. Without it everything is evaluated each time, with the same outcome.
+// again after changing the profile. Without it everything is evaluated at each call, with the same outcome.
 func Remember(p *crm.Profile) { p.Scratch = &memo{} }
+
+// remembering is the profile where one call needs no memory, else a copy that has one: without it each way to a segment
+// below would be gone, and of these there may be 2^n.
+func (s *Segment) remembering(p *crm.Profile) *crm.Profile {
+	if _, ok := p.Scratch.(*memo); ok || len(s.below) == 0 {
+		return p
+	}
+	cp := *p
+	Remember(&cp)
+	return &cp
+}
 
 func memoOf(p *crm.Profile, t crm.Instant) *memo {
 	m, ok := p.Scratch.(*memo)
@@ -101,7 +120,7 @@ func memoOf(p *crm.Profile, t crm.Instant) *memo {
 		return nil
 	}
 	if m.match == nil || m.at != t {
-		m.at, m.match, m.next = t, map[string]bool{}, map[string]crm.Instant{}
+		m.at, m.match, m.next, m.told = t, map[string]bool{}, map[string]crm.Instant{}, map[string]Explanation{}
 	}
 	return m
 }
