@@ -39,12 +39,10 @@ type Intent struct {
 // PlanOptions of Plan.
 type PlanOptions struct {
 	Now      time.Time
-	Until    time.Time                                                                  // how far Intent.Soon looks ahead
-	Watch    []string                                                                   // segments to look ahead for
-	Examples int                                                                        // at most so many each way
-	Leaving  func(ctx context.Context, segment string, contacts []int64) error          // told who would leave, a page at a time; may be nil
-	Progress func(done, total int64)                                                    // may be nil
-	Load     func(ctx context.Context, ids []int64, n crm.Needs) ([]crm.Profile, error) // nil: the mirror's profiles
+	Until    time.Time                                                         // how far Intent.Soon looks ahead
+	Watch    []string                                                          // segments to look ahead for
+	Examples int                                                               // at most so many each way
+	Leaving  func(ctx context.Context, segment string, contacts []int64) error // told who would leave, a page at a time; may be nil
 }
 
 // Plan compares definitions with those in force, contact by contact, and writes nothing. It may run beside the
@@ -60,16 +58,6 @@ func Plan(ctx context.Context, m *mirror.Mirror, defs []*rule.Segment, o PlanOpt
 	if err := p.compare(ctx, q, defs); err != nil {
 		return nil, err
 	}
-	total, err := m.LiveContacts(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("planning segments: %w", err)
-	}
-	if p.o.Load == nil {
-		p.o.Load = func(ctx context.Context, ids []int64, n crm.Needs) ([]crm.Profile, error) {
-			return m.Profiles(ctx, q, ids, n)
-		}
-	}
-	var done int64
 	for after := int64(0); p.evaluates(); {
 		ids, err := m.ContactIDs(ctx, q, after, batchSize)
 		if err != nil {
@@ -79,11 +67,8 @@ func Plan(ctx context.Context, m *mirror.Mirror, defs []*rule.Segment, o PlanOpt
 			break
 		}
 		after = ids[len(ids)-1]
-		if err := p.page(ctx, q, ids); err != nil {
+		if err := p.page(ctx, m, ids); err != nil {
 			return nil, fmt.Errorf("planning segments: %w", err)
-		}
-		if done += int64(len(ids)); o.Progress != nil {
-			o.Progress(done, total)
 		}
 	}
 	if err := p.remove(ctx, q); err != nil {
@@ -161,12 +146,13 @@ func (p *planning) evaluates() bool {
 	return slices.ContainsFunc(p.of, func(x *intent) bool { return x.rule != nil })
 }
 
-func (p *planning) page(ctx context.Context, q store.Queryer, ids []int64) error {
+func (p *planning) page(ctx context.Context, m *mirror.Mirror, ids []int64) error {
+	q := m.DB().Read()
 	in, err := membersOf(ctx, q, ids)
 	if err != nil {
 		return err
 	}
-	profiles, err := p.o.Load(ctx, ids, p.needs)
+	profiles, err := Profiles(ctx, m, q, ids, p.needs)
 	if err != nil {
 		return err
 	}
