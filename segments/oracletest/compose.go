@@ -42,7 +42,7 @@ func (o *Oracle) passed(n *node, left bool) bool {
 // inShare deals each person one of 10 000 lots.
 func (o *Oracle) inShare(n *node) bool {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d", n.text("key"), o.who.ID))
-	lot := new(big.Rat).SetInt64(int64(binary.BigEndian.Uint64(sum[:8]) % 10_000)) //nolint:gosec // below 10 000
+	lot := new(big.Rat).SetInt64(int64(binary.BigEndian.Uint64(sum[:8]) % 10_000))
 	from := new(big.Rat)
 	if n.has("from") {
 		from, _ = amount(n.text("from"))

@@ -76,6 +76,7 @@ func boundFields() []string  { return []string{"at_least", "at_most", "exactly"}
 func testFields() []string {
 	return []string{"is", "is_not", "contains", "exists", "at_least", "at_most", "before", "after"}
 }
+
 func actsFields() []string {
 	return slices.Concat(boundFields(), windowFields(), []string{"where", "machine"})
 }

@@ -114,8 +114,8 @@ func timeless() []string {
 func TestEveryConditionIsDrawnAndKnown(t *testing.T) {
 	composed := []string{"all", "any", "not", "at_least", "segment", "entered", "left"}
 	grammar := reflect.TypeFor[rule.Condition]()
-	for i := range grammar.NumField() {
-		name, _, _ := strings.Cut(grammar.Field(i).Tag.Get("yaml"), ",")
+	for field := range grammar.Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("yaml"), ",")
 		if !slices.Contains(oracletest.Knows(), name) {
 			t.Errorf("the oracle does not know %s", name)
 		}

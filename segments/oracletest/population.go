@@ -63,11 +63,8 @@ func (o *Oracle) top(n *node, bottom bool) bool {
 	if value == nil || len(points) < place {
 		return false
 	}
-	if order := value.Cmp(whole(points[place-1])); bottom {
-		return order <= 0
-	} else {
-		return order >= 0
-	}
+	order := value.Cmp(whole(points[place-1]))
+	return bottom && order <= 0 || !bottom && order >= 0
 }
 
 // groups say which scores of recency and frequency make up a named group.

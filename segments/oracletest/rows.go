@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 
 	"github.com/relance/relance/internal/store"
 )
@@ -110,9 +111,7 @@ func (l *loading) accounts() {
 		if r.Role != "" {
 			p.Groups = append(p.Groups, r.Role)
 		}
-		for name, value := range l.texts(r.Body) {
-			p.Attributes[name] = value
-		}
+		maps.Copy(p.Attributes, l.texts(r.Body))
 	}
 }
 

@@ -83,7 +83,7 @@ func (o *Oracle) birthday(path string, value any) bool {
 }
 
 func (o *Oracle) consent(path string, value any) bool {
-	topic, channel, state := "marketing", "email", ""
+	topic, channel, state := "marketing", "email", fmt.Sprint(value)
 	if m, ok := value.(map[string]any); ok {
 		n := newNode(path, m, "topic", "channel", "state")
 		state = n.text("state")
@@ -93,8 +93,6 @@ func (o *Oracle) consent(path string, value any) bool {
 		if n.has("channel") {
 			channel = n.text("channel")
 		}
-	} else {
-		state = fmt.Sprint(value)
 	}
 	return o.answer(topic, channel) == state
 }

@@ -127,11 +127,11 @@ func TestEveryZoneOfTheDatabase(t *testing.T) {
 		for _, shift := range chosen(n, shifts(zone, 1971, 2038)) {
 			_, was := shift.Add(-time.Second).In(zone).Zone()
 			_, is := shift.Zone()
-			if key := fmt.Sprint(shift.Unix(), was, is); looked[key] {
+			key := fmt.Sprint(shift.Unix(), was, is)
+			if looked[key] {
 				continue // the same clock under another name
-			} else {
-				looked[key] = true
 			}
+			looked[key] = true
 			p := around(shift, len(looked)%2 == 0)
 			who := oracletest.FromProfile(p)
 			from := crm.At(shift.Add(-2 * day))
