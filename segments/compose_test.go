@@ -69,6 +69,69 @@ func TestAnEditBelowSwitchesWhatLeansOnItAtOnce(t *testing.T) {
 	})
 }
 
+// TestWhatLeansOnAnEditWaitsForWhoeverIsLate: one of those that belong together begins to be built later than the others,
+// since an edit of it was under way already.
+func TestWhatLeansOnAnEditWaitsForWhoeverIsLate(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.page = 40
+		w.crowd(t, 50, w.now.Add(-65*day))
+		w.crowd(t, 150, w.now.Add(-75*day))
+		file := func(length rule.Length, code string) []*rule.Segment {
+			return defineAll(t, rule.File{"dormant": dormant(length), "mid": leans("dormant"), "top": {Match: rule.Condition{All: []rule.Condition{
+				{Segment: rule.List{"mid"}}, {Country: rule.List{"FR", code}},
+			}}}})
+		}
+		w.deploy(t, file("60d", "BE")...)
+		w.settle(t)
+		w.deploy(t, file("60d", "DE")...)
+		for range 4 {
+			_, _, err := w.m.Step(t.Context(), w.now.Time())
+			w.must(t, err)
+		}
+		w.deploy(t, file("60d", "IT")...) // given up before anything of it was built
+		w.deploy(t, file("70d", "DE")...)
+		for range 100 {
+			_, worked, err := w.m.Step(t.Context(), w.now.Time())
+			w.must(t, err)
+			if n := len(w.members(t, "dormant")); n != len(w.members(t, "mid")) || n != len(w.members(t, "top")) {
+				t.Fatalf("half of an edit is seen: %d, %d, %d", n, len(w.members(t, "mid")), len(w.members(t, "top")))
+			}
+			if !worked {
+				break
+			}
+		}
+		if n := len(w.members(t, "top")); n != 150 {
+			t.Fatalf("%d", n)
+		}
+		w.checkExact(t)
+		w.checkLog(t)
+	})
+}
+
+// TestAnEntryThatIsDatedBackIsReadAsItIsRecorded: facts that arrive beside an overdue instant let somebody into a segment
+// that the clock alone ended before the facts' source instant.
+func TestAnEntryThatIsDatedBackIsReadAsItIsRecorded(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.deploy(t, defineAll(t, rule.File{
+			"win_back": dormant("60d"),
+			"once":     {Match: rule.Condition{Bought: &rule.Bought{AtLeast: "1", Window: rule.Window{Within: "30h"}}}},
+			"fresh":    entered("once", "1h"),
+		})...)
+		id := w.contact(t, w.now.Add(-90*day))
+		w.order(t, id, order{at: w.now.Add(-59 * day), total: 100, sale: true, cause: crm.CauseBackfill})
+		w.settle(t)
+		due := w.now.Add(day)
+		w.now = w.now.Add(3 * day)
+		w.order(t, id, order{at: due.Add(-time.Hour), total: 100, sale: true, source: w.now})
+		w.settle(t)
+		w.checkExact(t)
+		w.checkLog(t)
+		if n := len(w.changes(t)); n < 4 {
+			t.Fatalf("%+v", w.changes(t))
+		}
+	})
+}
+
 // TestEnteringAndLeavingOtherSegments: an entry by the clock during an outage, at its instant, and its window; what is
 // built or edited is no entry.
 func TestEnteringAndLeavingOtherSegments(t *testing.T) {
@@ -146,6 +209,9 @@ func TestNewThresholdsConcernFewAndTriggerNothing(t *testing.T) {
 		if got := w.members(t, "best"); !slices.Equal(got, ids[90:]) {
 			t.Fatalf("the top is %v of %v", got, ids)
 		}
+		if got := w.pending(t); len(got) != 0 {
+			t.Fatalf("the first thresholds start a campaign: %+v", got[0])
+		}
 		for i := range 5 { // five from the bottom move to the very top: the cut point rises over those who had 91…95
 			w.order(t, ids[i], order{at: w.now, total: 100000, sale: true})
 		}
@@ -159,6 +225,13 @@ func TestNewThresholdsConcernFewAndTriggerNothing(t *testing.T) {
 		w.now = w.now.Add(24 * time.Hour)
 		marked := 0
 		*w.fault = func(name, when string) error {
+			if name == "segments.told" && when == "before" {
+				versions, err := mirror.Thresholds(t.Context(), w.db.Read(), 1)
+				w.must(t, err)
+				if at, err := segments.Watermark(t.Context(), w.db.Read()); err != nil || at >= versions[len(versions)-1].PublishedAt {
+					t.Fatalf("memberships are called exact as of %v while new thresholds are being told (%v)", at.Time(), err)
+				}
+			}
 			if name == "segments.told" && when == "after" {
 				var n int
 				w.must(t, w.db.Read().GetContext(t.Context(), &n, "SELECT COUNT(*) FROM dirty WHERE cause='threshold'"))
