@@ -147,11 +147,11 @@ func (l lasting) app(ctx context.Context, cfg *config.Config) (*app, error) {
 	}
 	o := l.options
 	a.maintainer = segments.NewMaintainer(a.mirror, a.leases, a.segments, segments.Options{
-		Log: l.log.Named("segments"), Metrics: l.meters.segments, Wall: o.wall,
+		Log: l.log.Named("segments"), Metrics: l.meters.segments, Wall: o.wall, Used: uses(cfg.Campaigns),
 	})
 	a.mailer = mailer.NewEngine(a.mirror, a.leases, mailer.EngineOptions{
 		Renderer: cfg.Templates, Senders: senders, PublicURL: cfg.PublicURL, Keys: a.keys, Freshness: o.freshness,
-		Evaluate: evaluator(a.segments), Metrics: l.meters.mailer, Log: l.log.Named("mailer"), Wall: o.wall,
+		Evaluate: evaluator(a.segments), Needs: needsOf(a.segments, uses(cfg.Campaigns)), Metrics: l.meters.mailer, Log: l.log.Named("mailer"), Wall: o.wall,
 	})
 	return a, nil
 }
@@ -283,11 +283,32 @@ func specOf(name string, c config.Shop) mirror.ShopSpec {
 }
 
 func compileSegments(f rule.File) ([]*rule.Segment, error) {
-	out, ps := rule.CompileAll(f)
-	if len(ps) > 0 {
-		return nil, fmt.Errorf("compiling segments: %s: %s", ps[0].Path, ps[0].Message)
+	out, problems := rule.CompileAll(f)
+	if len(problems) > 0 {
+		return nil, fmt.Errorf("compiling segments: %s: %s", problems[0].Path, problems[0].Message)
 	}
 	return out, nil
+}
+
+// uses tells which campaigns use each segment.
+func uses(campaigns mailer.CampaignFile) map[string][]string {
+	out := map[string][]string{}
+	for _, id := range slices.Sorted(maps.Keys(campaigns)) {
+		segment := campaigns[id].Trigger.Enters
+		out[segment] = append(out[segment], id)
+	}
+	return out
+}
+
+// needsOf is what profiles must hold to evaluate the segments that campaigns use.
+func needsOf(defs []*rule.Segment, used map[string][]string) crm.Needs {
+	var n crm.Needs
+	for _, s := range defs {
+		if used[s.ID] != nil {
+			n = rule.Union(n, s.Needs())
+		}
+	}
+	return n
 }
 
 // evaluator answers the gate's last question by the definitions in force. A segment that is gone matches nobody.
