@@ -3,10 +3,8 @@ package oracletest_test
 import (
 	"flag"
 	"os"
-	"reflect"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -108,19 +106,4 @@ func TestTheEngineAgreesWithTheOracle(t *testing.T) {
 // timeless are the conditions in which the clock has no part.
 func timeless() []string {
 	return []string{"attribute", "bounced", "city", "country", "group", "locale", "region", "share"}
-}
-
-// TestEveryConditionIsDrawnAndKnown: a condition that is added to the grammar has to be added to the generators and to the oracle.
-func TestEveryConditionIsDrawnAndKnown(t *testing.T) {
-	composed := []string{"all", "any", "not", "at_least", "segment", "entered", "left"}
-	grammar := reflect.TypeFor[rule.Condition]()
-	for field := range grammar.Fields() {
-		name, _, _ := strings.Cut(field.Tag.Get("yaml"), ",")
-		if !slices.Contains(oracletest.Knows(), name) {
-			t.Errorf("the oracle does not know %s", name)
-		}
-		if !slices.Contains(composed, name) && !slices.Contains(ruletest.Kinds(), name) {
-			t.Errorf("%s is never drawn", name)
-		}
-	}
 }

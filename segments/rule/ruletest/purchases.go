@@ -44,9 +44,7 @@ func purchaseLeaf(t *rapid.T, kind string) rule.Condition {
 		}
 		return rule.Condition{DaysBetween: d}
 	case "bought_with":
-		g := rule.Goods{Product: rule.List{rapid.SampledFrom([]string{"1", "2"}).Draw(t, "product")}}
-		and := rapid.SampledFrom([]rule.Goods{{Category: rule.List{"shoes"}}, {Product: rule.List{"3"}}, {Brand: rule.List{"acme"}}}).Draw(t, "and")
-		return rule.Condition{BoughtWith: &rule.BoughtWith{Goods: g, And: and, Window: window(t), Sales: sales(t)}}
+		return rule.Condition{BoughtWith: &rule.BoughtWith{Goods: someGoods(t), And: someGoods(t), Window: window(t), Sales: sales(t)}}
 	case "never_bought":
 		return rule.Condition{NeverBought: &rule.NeverBought{Goods: goods(t), Sales: sales(t)}}
 	}
@@ -71,7 +69,8 @@ func cartLeaf(t *rapid.T, kind string) rule.Condition {
 		}
 		return rule.Condition{RecoveredCart: r}
 	}
-	a := &rule.AbandonedCarts{Window: window(t)}
+	h := held(t)
+	a := &rule.AbandonedCarts{Window: window(t), Items: h.Items, Goods: h.Goods, Shop: h.Shop}
 	if rapid.Bool().Draw(t, "idle?") {
 		a.IdleFor = length(t, "idle", 1, 20)
 	}
@@ -81,7 +80,7 @@ func cartLeaf(t *rapid.T, kind string) rule.Condition {
 
 // held draws which carts are looked at; mostly any.
 func held(t *rapid.T) rule.Held {
-	switch rapid.IntRange(0, 7).Draw(t, "held") {
+	switch rapid.IntRange(0, 9).Draw(t, "held") {
 	case 0, 1:
 		return rule.Held{AtLeast: "2 EUR"}
 	case 2:
@@ -90,6 +89,10 @@ func held(t *rapid.T) rule.Held {
 		return rule.Held{Items: &rule.Range{AtLeast: "2"}}
 	case 4:
 		return rule.Held{Shop: rule.List{"boutique"}, Goods: rule.Goods{Product: rule.List{"1"}}}
+	case 5:
+		return rule.Held{Items: &rule.Range{AtMost: "2"}}
+	case 6, 7:
+		return rule.Held{Goods: someGoods(t)}
 	}
 	return rule.Held{}
 }
@@ -166,17 +169,24 @@ func bought(t *rapid.T) *rule.Bought {
 }
 
 func goods(t *rapid.T) rule.Goods {
-	switch rapid.IntRange(0, 8).Draw(t, "goods") {
-	case 0:
-		return rule.Goods{Product: rule.List{"1", "2"}}
-	case 1:
-		return rule.Goods{Category: rule.List{"shoes"}}
-	case 2:
-		return rule.Goods{Brand: rule.List{"Acme"}}
-	case 3:
-		return rule.Goods{Price: &rule.Range{AtLeast: "1.50 EUR"}}
+	if rapid.Bool().Draw(t, "goods?") {
+		return someGoods(t)
 	}
 	return rule.Goods{}
+}
+
+// someGoods draws goods that are narrowed down.
+func someGoods(t *rapid.T) rule.Goods {
+	return rapid.SampledFrom([]rule.Goods{
+		{Product: rule.List{"1", "2"}},
+		{Product: rule.List{"3"}},
+		{Category: rule.List{"shoes"}},
+		{Brand: rule.List{"Acme"}},
+		{SKU: rule.List{"S-7"}},
+		{Price: &rule.Range{AtLeast: "1.50 EUR"}},
+		{Price: &rule.Range{AtMost: "2 EUR"}},
+		{Category: rule.List{"7"}, Price: &rule.Range{AtLeast: "1 EUR", AtMost: "1.50 EUR"}},
+	}).Draw(t, "goods")
 }
 
 // sales draws which orders are looked at; mostly those that count as a sale.
@@ -231,6 +241,9 @@ func line(t *rapid.T) crm.ProfileLine {
 	l := crm.ProfileLine{
 		ProductID: rapid.SampledFrom([]string{"1", "2", "3"}).Draw(t, "product"),
 		Quantity:  int64(rapid.IntRange(1, 2).Draw(t, "quantity")), Total: int64(rapid.IntRange(1, 4).Draw(t, "total")) * 100,
+	}
+	if rapid.Bool().Draw(t, "sku") {
+		l.SKU = "S-7"
 	}
 	if rapid.Bool().Draw(t, "shoes") {
 		l.Categories = []string{"7", "shoes"}

@@ -74,7 +74,9 @@ func Leaf(t *rapid.T, kind string) rule.Condition {
 	switch kind {
 	case "registered":
 		r := &rule.Registered{}
-		switch rapid.IntRange(0, 4).Draw(t, "registered") {
+		switch rapid.IntRange(0, 5).Draw(t, "registered") {
+		case 5:
+			r.Between = &rule.Period{From: "2026-10-24", Before: "2026-10-26"}
 		case 4:
 			r.In = rapid.SampledFrom([]string{"today", "yesterday", "this_week", "last_month"}).Draw(t, "in")
 		case 0:
@@ -93,7 +95,11 @@ func Leaf(t *rapid.T, kind string) rule.Condition {
 	case "locale":
 		return rule.Condition{Locale: rule.List{"fr"}}
 	default:
-		return rule.Condition{Consent: &rule.Consent{State: rapid.SampledFrom([]string{"granted", "none", "withdrawn"}).Draw(t, "state")}}
+		c := &rule.Consent{State: rapid.SampledFrom([]string{"granted", "none", "withdrawn"}).Draw(t, "state")}
+		if rapid.IntRange(0, 3).Draw(t, "topic") == 0 {
+			c.Topic, c.Channel = "news", "sms"
+		}
+		return rule.Condition{Consent: c}
 	}
 }
 
@@ -122,6 +128,9 @@ func Profile() *rapid.Generator[*crm.Profile] {
 				c.ExpiresAt = c.SourceAt.Add(time.Duration(rapid.IntRange(1, 40).Draw(t, "expires")) * time.Hour)
 			}
 			p.Consents = []crm.ConsentState{c}
+			if rapid.Bool().Draw(t, "news?") {
+				p.Consents = append(p.Consents, crm.ConsentState{Topic: "news", Channel: "sms", State: c.State, SourceAt: Instant().Draw(t, "said of news")})
+			}
 		}
 		who(t, p)
 		compose(t, p)
