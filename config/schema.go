@@ -66,7 +66,7 @@ func mapped(t reflect.Type) *jsonschema.Schema {
 		return &jsonschema.Schema{Ref: "#/$defs/" + t.Name()} // as segmentWords defines them
 	case reflect.TypeFor[mailer.Occurrence]():
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{
-			&jsonschema.Schema{Type: "string", Enum: []any{mailer.OccurrenceOnce, mailer.OccurrenceEach, mailer.OccurrenceCart}},
+			{Type: "string", Enum: []any{mailer.OccurrenceOnce, mailer.OccurrenceEach, mailer.OccurrenceCart}},
 			object(mailer.OccurrenceAgain),
 		}}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
@@ -61,16 +62,8 @@ func (l *loader) segment(doc *document, id string, s *rule.Spec) (name, prefix s
 		keys = append(keys, keyText(n.Key))
 	}
 	conditions := conditionNames()
-	has := func(word string) bool {
-		for _, k := range keys {
-			if k == word {
-				return true
-			}
-		}
-		return false
-	}
 	switch {
-	case has("match"):
+	case slices.Contains(keys, "match"):
 		l.decode(doc, s, "a segment")
 		return id, "$." + id
 	case len(keys) == 1 && !conditions[keys[0]] && definition(doc.root):

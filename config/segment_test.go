@@ -125,7 +125,7 @@ func TestTheDocumentedSegmentsAreRight(t *testing.T) {
 		if wholeFile(b) {
 			continue
 		}
-		for _, line := range strings.Split(strings.TrimSpace(b), "\n") {
+		for line := range strings.SplitSeq(strings.TrimSpace(b), "\n") {
 			if _, err := Segment("docs/segments.md", "example", line, known()); err != nil {
 				t.Errorf("%v", err)
 			}

@@ -3,6 +3,7 @@ package segments
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/relance/relance/internal/crm"
@@ -139,13 +140,11 @@ func (m *Maintainer) flushCosts(ctx context.Context, now crm.Instant, every time
 	}
 	cols := []string{"segment", "cost_day", "evaluations", "micros", "rows_read", "rows_written"}
 	err := m.db.WriteBackground(ctx, "segments.costs", func(tx *store.Tx) error {
-		clause := tx.Dialect().OnConflict("segment", "cost_day")
-		for i, c := range cols[2:] {
-			if i > 0 {
-				clause += ", "
-			}
-			clause += fmt.Sprintf("%s=segment_costs.%s+%s", c, c, tx.Dialect().Refused(c))
+		var sums []string
+		for _, c := range cols[2:] {
+			sums = append(sums, fmt.Sprintf("%s=segment_costs.%s+%s", c, c, tx.Dialect().Refused(c)))
 		}
+		clause := tx.Dialect().OnConflict("segment", "cost_day") + strings.Join(sums, ", ")
 		if err := tx.InsertOr(ctx, "segment_costs", cols, clause, rows); err != nil {
 			return err
 		}

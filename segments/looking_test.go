@@ -275,5 +275,10 @@ func gauge(t tb, reg prometheus.Gatherer, name string) float64 {
 	return 0
 }
 
-func passes(t tb, reg prometheus.Gatherer) float64 { return gauge(t, reg, "relance_segments_audit_passes_total") }
-func found(t tb, reg prometheus.Gatherer) float64  { return gauge(t, reg, "relance_segments_audit_differences") }
+func passes(t tb, reg prometheus.Gatherer) float64 {
+	return gauge(t, reg, "relance_segments_audit_passes_total")
+}
+
+func found(t tb, reg prometheus.Gatherer) float64 {
+	return gauge(t, reg, "relance_segments_audit_differences")
+}
