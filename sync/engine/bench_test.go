@@ -39,7 +39,7 @@ func BenchmarkBackfill100k(b *testing.B) {
 const benchTurn = 10 // pages that one of the two writes before the other has its turn
 
 func backfill(b *testing.B, dialect store.Dialect) {
-	recorded := newBackfill(b, dialect)
+	recorded := newBackfill(b, dialect, backfillPeople)
 	heaps := map[int]float64{}
 	for recorded.step(b) {
 		if recorded.src.pulled == (backfillOrders+backfillPeople)/1000 {
@@ -48,7 +48,7 @@ func backfill(b *testing.B, dialect store.Dialect) {
 	}
 	heaps[1] = liveHeap()
 	floor := newFloor(b, recorded.db, servers.Open(b, dialect, store.Options{}))
-	ours := newBackfill(b, dialect)
+	ours := newBackfill(b, dialect, backfillPeople)
 	for pages, more := 0, true; more; {
 		if more = ours.step(b); ours.src.pulled >= pages+benchTurn || !more {
 			pages = ours.src.pulled
@@ -81,9 +81,9 @@ type running struct {
 	took time.Duration
 }
 
-func newBackfill(b *testing.B, dialect store.Dialect) *running {
+func newBackfill(b *testing.B, dialect store.Dialect, people int) *running {
 	b.Helper()
-	r := &running{db: servers.Open(b, dialect, store.Options{}), src: &bulk{rnd: rand.New(rand.NewPCG(1, 2))}}
+	r := &running{db: servers.Open(b, dialect, store.Options{}), src: &bulk{people: people, rnd: rand.New(rand.NewPCG(1, 2))}}
 	m := mirror.New(r.db)
 	if _, err := m.EnsureAudience(b.Context(), "default", "Default"); err != nil {
 		b.Fatal(err)
@@ -118,6 +118,7 @@ func liveHeap() float64 {
 // bulk is a shop of many customers and orders, made page by page and decoded from JSON as a connector would.
 type bulk struct {
 	rnd              *rand.Rand
+	people           int
 	pulled           int // pages
 	making, decoding time.Duration
 }
@@ -147,7 +148,7 @@ func (s *bulk) Pull(_ context.Context, stream string, after connectors.Cursor, s
 	start := time.Now()
 	s.pulled++
 	from, _ := strconv.Atoi(string(after))
-	all := map[string]int{"customers": backfillPeople, "orders": backfillOrders}[stream]
+	all := map[string]int{"customers": s.people, "orders": backfillOrders}[stream]
 	to := min(from+size, all)
 	bodies := make([]json.RawMessage, 0, size)
 	for i := from; i < to; i++ {
@@ -184,8 +185,8 @@ func (s *bulk) body(i int, order bool) json.RawMessage {
 	r := bulkRecord{ID: i + 1, Email: fmt.Sprintf("person%d@example.com", i), Total: 4200}
 	meta := 5
 	if order {
-		if r.Customer, r.Email, meta = 1+s.rnd.IntN(backfillPeople), "", 20; s.rnd.IntN(3) == 0 {
-			r.Customer, r.Email = 0, fmt.Sprintf("guest%d@example.com", s.rnd.IntN(backfillPeople))
+		if r.Customer, r.Email, meta = 1+s.rnd.IntN(s.people), "", 20; s.rnd.IntN(3) == 0 {
+			r.Customer, r.Email = 0, fmt.Sprintf("guest%d@example.com", s.rnd.IntN(s.people))
 		}
 		for l := range 1 + s.rnd.IntN(4) {
 			r.Lines = append(r.Lines, crm.Line{ID: strconv.Itoa(l + 1), ProductID: strconv.Itoa(s.rnd.IntN(500)), SKU: "SKU-1", Name: "Robe longue en lin", Quantity: 1, Total: 1400})
