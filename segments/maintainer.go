@@ -271,7 +271,7 @@ func (m *Maintainer) commit(ctx context.Context, name string, b *batch, settled 
 	then func(tx *store.Tx, left map[int64]bool) error,
 ) (map[int64]bool, error) {
 	var left map[int64]bool
-	var sizes map[string]int64
+	var sizes map[slotKey]int64
 	leases := b.leases()
 	if m.between != nil {
 		m.between()
@@ -288,14 +288,14 @@ func (m *Maintainer) commit(ctx context.Context, name string, b *batch, settled 
 		if left, err = b.moved(ctx, m.mirror, tx); err != nil {
 			return err
 		}
-		r := &rows{leave: map[slotKey][]int64{}, sizes: map[string]int64{}}
+		r := &rows{leave: map[slotKey][]int64{}, sizes: map[slotKey]int64{}}
 		for i, c := range settled {
 			if !left[c.id] {
 				r.add(tx, b.setup, c, was[i], now)
 			}
 		}
 		sizes = r.sizes
-		if err := r.write(ctx, m.mirror, tx); err != nil {
+		if err := r.write(ctx, m.mirror, tx, m.lanes[0]); err != nil {
 			return err
 		}
 		if then != nil {
@@ -308,7 +308,7 @@ func (m *Maintainer) commit(ctx context.Context, name string, b *batch, settled 
 	if err != nil {
 		return nil, err
 	}
-	m.metrics.settled(settled, len(b.setup.slots), sizes)
+	m.metrics.settled(settled, b.setup.slots, sizes)
 	m.measure(b.setup, settled, was, now, left)
 	return left, nil
 }

@@ -96,15 +96,17 @@ func (x *Metrics) late(due []dueRow, now crm.Instant) {
 }
 
 // settled counts evaluations and follows the sizes of live segments.
-func (x *Metrics) settled(cs []*settling, slots int, sizes map[string]int64) {
+func (x *Metrics) settled(cs []*settling, slots []*slot, sizes map[slotKey]int64) {
 	if x == nil {
 		return
 	}
 	for _, c := range cs {
-		x.evaluations.Add(float64(c.steps * slots))
+		x.evaluations.Add(float64(c.steps * len(slots)))
 	}
-	for segment, n := range sizes {
-		x.size.WithLabelValues(segment).Add(float64(n))
+	for _, s := range slots {
+		if n := sizes[slotKey{s.segment, s.generation}]; n != 0 && s.state == StateLive {
+			x.size.WithLabelValues(s.segment).Add(float64(n))
+		}
 	}
 }
 

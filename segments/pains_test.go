@@ -58,37 +58,18 @@ func TestB31_TheCostIsThatOfWhatChanged(t *testing.T) {
 	})
 }
 
-// TestB32_LookingEvaluatesNobody: five minutes to open the editor with 700 000 contacts. What lists and pages show is
-// counted in one index of what is maintained: no contact is evaluated and no row of theirs is read.
-func TestB32_LookingEvaluatesNobody(t *testing.T) {
+// TestB32_LookingCountsNobody: five minutes to open the editor with 700 000 contacts. What lists and pages show is kept
+// with each change: neither contacts nor members are looked at.
+func TestB32_LookingCountsNobody(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		w.crowd(t, 500, w.now.Add(-61*day))
 		w.deploy(t, winBack(t))
 		w.settle(t)
-		const count = `SELECT COUNT(*) FROM memberships m JOIN segment_defs d ON d.segment=m.segment AND d.generation=m.generation WHERE d.segment='win_back' AND d.state='live'`
-		explain, plan := "EXPLAIN ", ""
-		if w.db.Dialect() == store.SQLite {
-			explain = "EXPLAIN QUERY PLAN "
-		}
-		rows, err := w.db.Read().QueryxContext(t.Context(), explain+count)
-		w.must(t, err)
-		for rows.Next() {
-			row, err := rows.SliceScan()
-			w.must(t, err)
-			for _, x := range row {
-				if text, ok := x.([]byte); ok {
-					x = string(text)
-				}
-				plan += fmt.Sprintln(x)
-			}
-		}
-		w.must(t, rows.Err())
-		if !strings.Contains(plan, "COVERING INDEX memberships_segment_generation_contact_id") && !strings.Contains(plan, "Using index") {
-			t.Errorf("sizes are not counted in an index alone:\n%s", plan)
-		}
-		// Whatever becomes of the contacts' facts: the list shows what is maintained.
 		w.write(t, func(tx *store.Tx) error {
 			_, err := tx.ExecContext(t.Context(), "DELETE FROM orders")
+			if err == nil {
+				_, err = tx.ExecContext(t.Context(), "DELETE FROM memberships")
+			}
 			return err
 		})
 		infos, err := segments.Infos(t.Context(), w.db.Read())

@@ -67,10 +67,10 @@ func (r defRow) eta() time.Duration {
 	return time.Duration(float64(took) * float64(r.BuildTotal-r.BuildDone) / float64(r.BuildDone)).Round(time.Second)
 }
 
-// Size counts the members of a segment as of the watermark.
+// Size is how many members a segment has as of the watermark.
 func Size(ctx context.Context, q store.Queryer, segment string) (int64, error) {
 	var n int64
-	if err := q.GetContext(ctx, &n, `SELECT COUNT(*) FROM memberships m JOIN segment_defs d ON d.segment=m.segment AND d.generation=m.generation
+	if err := q.GetContext(ctx, &n, `SELECT COALESCE(SUM(z.members),0) FROM segment_defs d JOIN segment_sizes z ON z.segment=d.segment AND z.generation=d.generation
  WHERE d.segment=? AND d.state='live'`, segment); err != nil {
 		return 0, fmt.Errorf("counting segment %s: %w", segment, err)
 	}

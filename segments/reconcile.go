@@ -132,6 +132,9 @@ func (m *Maintainer) forget(ctx context.Context, p *past) (bool, error) {
 		if _, err := tx.ExecContext(ctx, "DELETE FROM segment_builds WHERE segment=? AND generation=?", p.segment, p.generation); err != nil {
 			return err
 		}
+		if _, err := tx.ExecContext(ctx, "DELETE FROM segment_sizes WHERE segment=? AND generation=?", p.segment, p.generation); err != nil {
+			return err
+		}
 		_, err := tx.ExecContext(ctx, "UPDATE segment_defs SET state=? WHERE segment=? AND generation=?", stateGone, p.segment, p.generation)
 		return err
 	})

@@ -98,7 +98,7 @@ func (w *world) wipe(t tb) {
 	w.write(t, func(tx *store.Tx) error {
 		for _, table := range []string{
 			"contacts", "orders", "order_lines", "carts", "consent_state", "dirty", "memberships",
-			"events", "customers", "shops", "thresholds", "segment_defs", "segment_builds", "segment_due", "segment_changes", "meta", "contact_stats",
+			"events", "customers", "shops", "thresholds", "segment_defs", "segment_builds", "segment_sizes", "segment_due", "segment_changes", "meta", "contact_stats",
 		} {
 			if _, err := tx.ExecContext(w.ctx, "DELETE FROM "+table); err != nil {
 				return err
@@ -306,6 +306,9 @@ func (w *world) checkExact(t tb) {
 		}
 		if got := w.members(t, d.ID); !slices.Equal(got, want) {
 			t.Fatalf("%s at %v: members %v, from scratch %v", d.ID, w.now.Time(), got, want)
+		}
+		if n, err := segments.Size(w.ctx, w.db.Read(), d.ID); err != nil || n != int64(len(want)) {
+			t.Fatalf("%s is said to have %d members, it has %d (%v)", d.ID, n, len(want), err)
 		}
 	}
 	r, err := segments.Verify(w.ctx, w.mirror, w.now.Time())

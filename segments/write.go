@@ -26,7 +26,7 @@ type rows struct {
 	due     [][]any
 	noDue   []int64
 	marks   []mirror.Dirty
-	sizes   map[string]int64 // per segment, of live slots
+	sizes   map[slotKey]int64 // by how many members each generation grew
 }
 
 type slotKey struct {
@@ -46,8 +46,8 @@ func (r *rows) add(tx *store.Tx, s *setup, c *settling, was before, now crm.Inst
 			k := slotKey{sl.segment, sl.generation}
 			r.leave[k] = append(r.leave[k], c.id)
 		}
-		if sl.state == StateLive && c.in[i] != was.in[i] {
-			r.sizes[sl.segment] += int64(2*flag(c.in[i]) - 1)
+		if c.in[i] != was.in[i] {
+			r.sizes[slotKey{sl.segment, sl.generation}] += int64(2*flag(c.in[i]) - 1)
 		}
 	}
 	switch c.next {
@@ -95,8 +95,9 @@ func (r *rows) record(tx *store.Tx, s *setup, c *settling, was before, now crm.I
 	}
 }
 
-// write stores what was collected.
-func (r *rows) write(ctx context.Context, m *mirror.Mirror, tx *store.Tx) error {
+// write stores what was collected. counter is a lane that this process owns: no other one counts under it, so that
+// processes do not wait for each other.
+func (r *rows) write(ctx context.Context, m *mirror.Mirror, tx *store.Tx, counter int) error {
 	if err := tx.Insert(ctx, "segment_changes",
 		[]string{"id", "contact_id", "lane", "segment", "entered", "effective_at", "recorded_at", "cause", "pending"}, r.changes); err != nil {
 		return fmt.Errorf("recording segment changes: %w", err)
@@ -112,6 +113,9 @@ func (r *rows) write(ctx context.Context, m *mirror.Mirror, tx *store.Tx) error 
 			return fmt.Errorf("ending memberships: %w", err)
 		}
 	}
+	if err := r.writeSizes(ctx, tx, counter); err != nil {
+		return fmt.Errorf("counting members: %w", err)
+	}
 	if err := tx.Upsert(ctx, "segment_due", []string{"contact_id"}, []string{"contact_id", "lane", "due_at"}, r.due); err != nil {
 		return fmt.Errorf("writing due instants: %w", err)
 	}
@@ -124,6 +128,18 @@ func (r *rows) write(ctx context.Context, m *mirror.Mirror, tx *store.Tx) error 
 		return m.ClearDirty(ctx, tx, r.marks)
 	}
 	return nil
+}
+
+// writeSizes keeps the counts that pages show, so that nobody has to count members (B32).
+func (r *rows) writeSizes(ctx context.Context, tx *store.Tx, counter int) error {
+	var grown [][]any
+	for _, k := range slices.SortedFunc(maps.Keys(r.sizes), compareKeys) {
+		if n := r.sizes[k]; n != 0 {
+			grown = append(grown, []any{k.segment, k.generation, counter, n})
+		}
+	}
+	return tx.InsertOr(ctx, "segment_sizes", []string{"segment", "generation", "lane", "members"},
+		tx.Dialect().OnConflict("segment", "generation", "lane")+"members=segment_sizes.members+"+tx.Dialect().Refused("members"), grown)
 }
 
 func compareKeys(a, b slotKey) int {

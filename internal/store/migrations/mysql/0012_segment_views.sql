@@ -10,6 +10,14 @@ CREATE TABLE IF NOT EXISTS segment_costs (
   rows_written BIGINT NOT NULL DEFAULT 0,
   PRIMARY KEY (segment, cost_day)
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+-- How many members a generation has, as the sum over the processes that count: each under the first lane it owns.
+CREATE TABLE IF NOT EXISTS segment_sizes (
+  segment VARCHAR(64) NOT NULL,
+  generation BIGINT NOT NULL,
+  lane BIGINT NOT NULL,
+  members BIGINT NOT NULL DEFAULT 0,
+  PRIMARY KEY (segment, generation, lane)
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 CREATE OR REPLACE VIEW mirror_v1_segment_members AS SELECT
   m.segment,
   m.contact_id,

@@ -9,6 +9,14 @@ CREATE TABLE IF NOT EXISTS segment_costs (
   rows_written INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (segment, cost_day)
 ) WITHOUT ROWID;
+-- How many members a generation has, as the sum over the processes that count: each under the first lane it owns.
+CREATE TABLE IF NOT EXISTS segment_sizes (
+  segment TEXT NOT NULL,
+  generation INTEGER NOT NULL,
+  lane INTEGER NOT NULL,
+  members INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (segment, generation, lane)
+) WITHOUT ROWID;
 CREATE VIEW IF NOT EXISTS mirror_v1_segment_members AS SELECT
   m.segment,
   m.contact_id,
