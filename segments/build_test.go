@@ -138,3 +138,33 @@ func TestAnEditDuringABuildLeavesNoTrace(t *testing.T) {
 		w.checkExact(t)
 	})
 }
+
+// TestNobodyLeavesBeforeTheEditThatBroughtThemIn: what an edit changes is recorded when reconciling passes; a fact dated
+// between the switch and that is no earlier exit.
+func TestNobodyLeavesBeforeTheEditThatBroughtThemIn(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		c := w.contact(t, w.now.Add(-day))
+		o := order{id: "o", at: w.now.Add(-time.Hour), total: 1000, sale: true}
+		w.order(t, c, o)
+		w.deploy(t, written(t, "loyal", "{country: BE}"))
+		w.settle(t)
+		w.deploy(t, written(t, "loyal", "{bought: {}}"))
+		for building := true; building; {
+			_, _, err := w.m.Step(t.Context(), w.now.Time())
+			w.must(t, err)
+			infos, err := segments.Infos(t.Context(), w.db.Read())
+			w.must(t, err)
+			building = infos[0].BuildTotal > 0
+		}
+		o.sale, o.source = false, w.now.Add(time.Hour)
+		w.now = w.now.Add(2 * time.Hour)
+		w.settle(t)
+		w.order(t, c, o)
+		w.settle(t)
+		w.checkExact(t)
+		w.checkLog(t)
+		if changes := w.changes(t); len(changes) != 2 {
+			t.Errorf("it entered by the edit and left: %+v", changes)
+		}
+	})
+}

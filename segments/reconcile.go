@@ -108,14 +108,24 @@ func (p *past) reconcile(ctx context.Context, tx *store.Tx, ids []int64, now crm
 		is[r.ContactID] = is[r.ContactID] || r.Generation == p.next
 	}
 	var changes [][]any
+	var entered []int64
 	for _, id := range ids {
 		if was[id] != is[id] && !p.silent {
+			if is[id] {
+				entered = append(entered, id)
+			}
 			changes = append(changes, []any{tx.NewID(), id, crm.LaneOf(id), p.segment, flag(is[id]), now, now, string(crm.CauseRedefined), 0})
 		}
 	}
 	if err := tx.Insert(ctx, "segment_changes",
 		[]string{"id", "contact_id", "lane", "segment", "entered", "effective_at", "recorded_at", "cause", "pending"}, changes); err != nil {
 		return err
+	}
+	if len(entered) > 0 { // they entered now, as it is recorded: nobody leaves before that
+		if _, err := tx.ExecContext(ctx, "UPDATE memberships SET since=? WHERE segment=? AND generation=? AND contact_id IN ("+list(entered)+")",
+			now, p.segment, p.next); err != nil {
+			return err
+		}
 	}
 	_, err := tx.ExecContext(ctx, "DELETE FROM memberships WHERE segment=? AND generation=? AND contact_id IN ("+list(ids)+")", p.segment, p.generation)
 	return err
