@@ -2,6 +2,7 @@ package segments_test
 
 import (
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -90,11 +91,19 @@ func (w *world) touched(b *testing.B) (n float64) {
 	return n
 }
 
+// crowds are how many contacts stand around those that change; a million take many minutes to make.
+func crowds() []int {
+	if os.Getenv("RELANCE_SOAK") != "" {
+		return []int{10_000, 100_000, 1_000_000}
+	}
+	return []int{10_000, 100_000}
+}
+
 // BenchmarkChangedContacts: contacts with a new order, to memberships of 50 segments; floor: loading their histories. What
 // one change costs must not grow with the contacts around it.
 func BenchmarkChangedContacts(b *testing.B) {
 	for _, engine := range []store.Dialect{store.SQLite, store.MySQL} {
-		for _, size := range []int{10_000, 100_000} {
+		for _, size := range crowds() {
 			b.Run(fmt.Sprintf("%s/%d", engine, size), func(b *testing.B) {
 				w := newWorld(b, engine)
 				ids := w.histories(b, size)

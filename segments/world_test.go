@@ -135,7 +135,7 @@ func (w *world) restart() {
 // settle steps until there is nothing to do.
 func (w *world) settle(t tb) {
 	t.Helper()
-	for range 2000 {
+	for range 20_000 { // a million contacts in batches of 500, and some
 		_, worked, err := w.m.Step(w.ctx, w.now.Time())
 		w.must(t, err)
 		if !worked {

@@ -94,6 +94,9 @@ func (c *segmentListCmd) Run(d *deps) error {
 		state := s.State
 		if s.BuildTotal > 0 {
 			state = fmt.Sprintf("%s, built for %d of %d contacts", s.State, s.BuildDone, s.BuildTotal)
+			if s.BuildETA > 0 {
+				state += ", about " + seconds(s.BuildETA.Seconds()) + " left"
+			}
 		}
 		fmt.Fprintf(t, "%s\t%d\t%s\t%s\n", s.ID, s.Size, state, s.Title)
 	}

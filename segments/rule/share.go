@@ -54,7 +54,7 @@ func (c *compiler) share(path string, w Share) condition {
 	case w.Percent == "" || percent == 0 && w.Percent != "":
 		c.fail(path+".percent", "the share has nobody in it", "a percentage above 0, such as 20")
 	case s.to > lots:
-		c.fail(path+".percent", fmt.Sprintf("from %s, %s percent go beyond all of them", w.From, w.Percent), "from and percent that make 100 at most")
+		c.fail(path+".percent", fmt.Sprintf("the share goes beyond 100 percent: it begins at %d and takes %s", s.from*100/lots, w.Percent), "from and percent that make 100 at most")
 	}
 	return s
 }
