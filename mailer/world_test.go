@@ -302,6 +302,14 @@ func (w *world) change(contact int64, segment string, entered bool, at time.Time
 		} else if _, err := tx.ExecContext(context.Background(), "DELETE FROM memberships WHERE contact_id=? AND segment=?", contact, segment); err != nil {
 			return err
 		}
+		var members int
+		if err := tx.GetContext(context.Background(), &members, "SELECT COUNT(*) FROM memberships WHERE segment=?", segment); err != nil {
+			return err
+		}
+		if err := tx.Upsert(context.Background(), "segment_sizes", []string{"segment", "generation", "lane"},
+			[]string{"segment", "generation", "lane", "members"}, [][]any{{segment, 1, 0, members}}); err != nil {
+			return err
+		}
 		return tx.Insert(context.Background(), "segment_changes", []string{"id", "contact_id", "lane", "segment", "entered", "effective_at", "recorded_at", "cause", "pending"},
 			[][]any{{tx.NewID(), contact, crm.LaneOf(contact), segment, in, crm.At(at), crm.At(w.now), string(cause), 1}})
 	})
