@@ -17,6 +17,8 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/relance/relance/internal/crm"
+
+	"github.com/relance/relance/internal/spelling"
 )
 
 // decoder puts a document into Go values. goccy's own decoder stops at the first mistake; this one reports every
@@ -196,7 +198,7 @@ func setSecret(f reflect.Value, secret string) {
 // unknown reports a key and gives the one that is probably meant, or "".
 func (d *decoder) unknown(key ast.Node, k string, known []string) (near string) {
 	want := "one of " + strings.Join(known, ", ")
-	if near = closest(k, known); near != "" {
+	if near = spelling.Closest(k, known); near != "" {
 		want = "did you mean " + near + "?"
 	}
 	d.l.at(d.doc, key, fmt.Sprintf("unknown key %q", k), want)

@@ -13,6 +13,8 @@ import (
 	"github.com/relance/relance/connectors/magento"
 	"github.com/relance/relance/connectors/prestashop"
 	"github.com/relance/relance/connectors/woocommerce"
+
+	"github.com/relance/relance/internal/spelling"
 )
 
 // Platforms of shops. A shop's connection is described by the block that is called like its platform.
@@ -133,7 +135,7 @@ func (l *loader) platform(doc *document, name string, s *Shop) {
 func (l *loader) noAudience(doc *document, c *Config, name string) {
 	known := slices.Sorted(maps.Keys(c.Audiences))
 	want := "one of " + strings.Join(known, ", ") + " (audiences in " + mainFile + ")"
-	if near := closest(name, known); near != "" {
+	if near := spelling.Closest(name, known); near != "" {
 		want = "did you mean " + near + "?"
 	}
 	l.problem(doc, "$.audience", fmt.Sprintf("there is no audience %q", name), want)

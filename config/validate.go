@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/relance/relance/internal/spelling"
 	"github.com/relance/relance/mailer"
 )
 
@@ -137,7 +138,7 @@ func (l *loader) oneOf(doc *document, path, value string, allowed ...string) boo
 		return true
 	}
 	want := "one of " + strings.Join(allowed, ", ")
-	if near := closest(value, allowed); near != "" {
+	if near := spelling.Closest(value, allowed); near != "" {
 		want = "did you mean " + near + "?"
 	}
 	key := path[strings.LastIndexByte(path, '.')+1:]

@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
+
+	"github.com/relance/relance/internal/spelling"
 )
 
 // pointer appends a name to a JSON pointer (RFC 6901). A name that is not one of a field is not repeated: it may be data.
@@ -35,37 +37,10 @@ func clean(s string) string {
 	}, s))
 }
 
-// closest is the candidate that is probably meant, or "".
+// closest is the candidate that is probably meant, or "". What is longer than any name of ours is data.
 func closest(word string, candidates []string) string {
 	if len(word) > 40 {
 		return ""
 	}
-	word = strings.ToLower(strings.ReplaceAll(word, "-", "_"))
-	best, bestDistance := "", len(word)/3+2
-	for _, c := range candidates {
-		if d := distance(word, c); d < bestDistance {
-			best, bestDistance = c, d
-		}
-	}
-	return best
-}
-
-// distance counts the letters to insert, drop or replace.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		last := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			last, row[j+1] = row[j+1], min(last+cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return spelling.Closest(strings.ReplaceAll(word, "-", "_"), candidates)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/relance/relance/internal/fault"
+	"github.com/relance/relance/internal/spelling"
 )
 
 // CompileAll compiles the segments of all files together, since they may refer to each other; in the order of their ids.
@@ -100,13 +101,7 @@ func (c *compiler) refer(path, id string) *Segment {
 
 // nearest suggests the known id that looks most like what was written.
 func nearest(written string, known []string) string {
-	best, distance := "", len(written)/2+1
-	for _, k := range known {
-		if d := edits(written, k); d < distance {
-			best, distance = k, d
-		}
-	}
-	if best != "" {
+	if best := spelling.Closest(written, known); best != "" {
 		return "did you mean " + best + "?"
 	}
 	const shown = 10
@@ -114,26 +109,6 @@ func nearest(written string, known []string) string {
 		known = append(slices.Clone(known[:shown]), "…")
 	}
 	return "one of " + strings.Join(known, ", ")
-}
-
-// edits is the Levenshtein distance.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		before := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := before
-			if a[i] != b[j] {
-				cost = 1 + min(before, row[j], row[j+1])
-			}
-			before, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }
 
 // newSegment fixes the identity: what the segment says, and what those say that it refers to.
