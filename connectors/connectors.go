@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/relance/relance/connectors/lenient"
 	"github.com/relance/relance/internal/crm"
 )
 
@@ -41,6 +42,31 @@ type Page struct {
 	More     bool        // another page follows now
 	Total    int         // records that the run will see, as the shop said on its first page; -1 when it did not say
 	ShopTime time.Time   // the shop's clock (its Date header) at this answer; zero when it sent none
+}
+
+// Take adds what became of one body: its facts and the body itself, or, when err says that it cannot be understood, a
+// rejection of this record alone.
+func (p *Page) Take(ref crm.Ref, raw []byte, facts []crm.Fact, err error) {
+	if err != nil {
+		p.Rejected = append(p.Rejected, Rejected{Ref: ref, Reason: lenient.Reason(err), Raw: raw})
+		return
+	}
+	p.Facts = append(p.Facts, facts...)
+	p.Raw = append(p.Raw, RawRecord{Ref: ref, Body: raw})
+}
+
+// Gone says that a record is no longer there, with all the facets that it may have had.
+func Gone(ref crm.Ref, facets ...crm.Body) []crm.Fact {
+	out := make([]crm.Fact, len(facets))
+	for i, f := range facets {
+		out[i] = crm.Fact{Ref: ref, Gone: true, Body: f}
+	}
+	return out
+}
+
+// GoneCustomer is an account that is no longer there.
+func GoneCustomer(id string) []crm.Fact {
+	return Gone(crm.Ref{Kind: crm.KindCustomer, ID: id}, &crm.Customer{}, &crm.Address{}, &crm.OptIn{})
 }
 
 // RawRecord is one body as the shop sent it.

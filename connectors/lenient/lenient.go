@@ -216,3 +216,13 @@ func Reason(err error) string {
 	}
 	return err.Error()
 }
+
+// CivilDate reads a day however a shop writes it, by the layouts of its platform; "" when it is none of them.
+func CivilDate(s string, layouts ...string) string {
+	for _, layout := range layouts {
+		if t, err := time.Parse(layout, strings.TrimSpace(s)); err == nil && t.Year() > 1800 {
+			return t.Format(time.DateOnly)
+		}
+	}
+	return ""
+}

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/relance/relance/connectors"
+	"github.com/relance/relance/connectors/connectortest"
 	"github.com/relance/relance/connectors/magento"
 	"github.com/relance/relance/connectors/magento/magshop"
 	"github.com/relance/relance/internal/crm"
@@ -24,13 +25,13 @@ func TestB12_PageBeyondTheEndIsTheLastPageAgain(t *testing.T) {
 	for _, size := range []int{1, 7, 50, 100} { // 200 orders: 50 and 100 end exactly on a page
 		for _, stream := range []string{magento.StreamRefunds, magento.StreamOrderIDs, magento.StreamCategories} {
 			before := shop.Requests()
-			p := crawl(t, src, stream, nil, size)
+			p := connectortest.Crawl(t, src, stream, nil, size)
 			if n := shop.Requests() - before; n > 5+2*p.Total {
 				t.Errorf("%s by %d: %d requests for %d records", stream, size, n, p.Total)
 			}
 		}
 	}
-	if p := crawl(t, src, magento.StreamOrders, nil, 50); len(p.Facts) != 200 {
+	if p := connectortest.Crawl(t, src, magento.StreamOrders, nil, 50); len(p.Facts) != 200 {
 		t.Errorf("%d orders", len(p.Facts))
 	}
 }
@@ -68,11 +69,11 @@ func TestB13_RowsThatMoveWhileAWindowIsRead(t *testing.T) {
 	for _, size := range []int{1, 10} {
 		shop, clock := openShop(t)
 		src := connect(t, shop, clock)
-		at := crawl(t, src, magento.StreamOrders, nil, 100).Next
-		clock.add(time.Hour)
+		at := connectortest.Crawl(t, src, magento.StreamOrders, nil, 100).Next
+		clock.Add(time.Hour)
 		ids := shop.IDs("orders")
 		shop.Touch("orders", ids[:120]...) // one second
-		clock.add(time.Second)
+		clock.Add(time.Second)
 		shop.Touch("orders", ids[120:]...)
 		seen, pages := map[string]int{}, 0
 		for more := true; more; pages++ {
@@ -84,14 +85,14 @@ func TestB13_RowsThatMoveWhileAWindowIsRead(t *testing.T) {
 				seen[f.Ref.ID]++
 			}
 			if pages%5 == 2 && pages < 30 { // an order that was read and one that was not
-				clock.add(time.Second)
+				clock.Add(time.Second)
 				shop.Touch("orders", ids[pages], ids[199-pages])
 			}
 			if at, more = p.Next, p.More; pages > 900 {
 				t.Fatalf("pages of %d: the run does not end", size)
 			}
 		}
-		again := crawl(t, src, magento.StreamOrders, at, 50) // what moved while it was read is in the next run at the latest
+		again := connectortest.Crawl(t, src, magento.StreamOrders, at, 50) // what moved while it was read is in the next run at the latest
 		for _, f := range again.Facts {
 			seen[f.Ref.ID]++
 		}
@@ -107,13 +108,13 @@ func TestB13_RowsThatMoveWhileAWindowIsRead(t *testing.T) {
 func TestB20_NoOrderTwiceInARun(t *testing.T) {
 	shop, clock := openShop(t)
 	src := connect(t, shop, clock)
-	at := crawl(t, src, magento.StreamOrders, nil, 100).Next
-	clock.add(time.Hour)
+	at := connectortest.Crawl(t, src, magento.StreamOrders, nil, 100).Next
+	clock.Add(time.Hour)
 	shop.Touch("orders", shop.IDs("orders")...)
 	for _, cursor := range []connectors.Cursor{nil, at} {
 		for _, size := range []int{30, 70} {
 			var ids []string
-			for _, f := range crawl(t, src, magento.StreamOrders, cursor, size).Facts {
+			for _, f := range connectortest.Crawl(t, src, magento.StreamOrders, cursor, size).Facts {
 				ids = append(ids, f.Ref.ID)
 			}
 			slices.Sort(ids)
@@ -128,10 +129,10 @@ func TestB20_NoOrderTwiceInARun(t *testing.T) {
 func TestB23_PromotionTouchesEveryCart(t *testing.T) {
 	shop, clock := openShop(t)
 	src := connect(t, shop, clock)
-	before := crawl(t, src, magento.StreamCarts, nil, 100)
-	clock.add(time.Hour)
+	before := connectortest.Crawl(t, src, magento.StreamCarts, nil, 100)
+	clock.Add(time.Hour)
 	shop.SavePromotion()
-	after := crawl(t, src, magento.StreamCarts, before.Next, 100)
+	after := connectortest.Crawl(t, src, magento.StreamCarts, before.Next, 100)
 	if len(before.Facts) != 56 || len(after.Facts) < 56 {
 		t.Fatalf("%d carts, then %d", len(before.Facts), len(after.Facts))
 	}
@@ -150,7 +151,7 @@ func TestB23_PromotionTouchesEveryCart(t *testing.T) {
 		old := was[f.Ref]
 		// Totals end 30 days after the last change, so only carts that had theirs before can be compared by amount.
 		ignore := cmpopts.IgnoreFields(crm.Cart{}, "ActiveAt")
-		if clock.now().Add(-30 * 24 * time.Hour).After(time.UnixMilli(int64(old.ActiveAt))) {
+		if clock.Now().Add(-30 * 24 * time.Hour).After(time.UnixMilli(int64(old.ActiveAt))) {
 			ignore = cmpopts.IgnoreFields(crm.Cart{}, "ActiveAt", "Total", "Lines")
 		}
 		if d := cmp.Diff(old, c, ignore); d != "" {
@@ -167,14 +168,14 @@ func TestB27_EditOfAnOldRecordIsSeen(t *testing.T) {
 		magento.StreamOrders: "orders", magento.StreamCustomers: "customers", magento.StreamProducts: "products", magento.StreamRefunds: "creditmemos",
 		magento.StreamCarts: "carts",
 	} {
-		at := crawl(t, src, stream, nil, 100).Next
-		clock.add(3 * time.Hour)
+		at := connectortest.Crawl(t, src, stream, nil, 100).Next
+		clock.Add(3 * time.Hour)
 		id := shop.IDs(table)[0]
 		if table == "carts" {
 			id = 201 // the first ones were ordered
 		}
 		shop.Touch(table, id)
-		p := crawl(t, src, stream, at, 10)
+		p := connectortest.Crawl(t, src, stream, at, 10)
 		if !slices.ContainsFunc(p.Facts, func(f crm.Fact) bool { return f.Ref.ID == text(id) }) {
 			t.Errorf("%s: the edit of %d is not seen", stream, id)
 		}
@@ -255,7 +256,7 @@ func TestB49_GuestsAndAccounts(t *testing.T) {
 	}
 	// The same address twice, on two websites: two accounts.
 	emails := map[string][]string{}
-	for _, f := range crawl(t, src, magento.StreamCustomers, nil, 100).Facts {
+	for _, f := range connectortest.Crawl(t, src, magento.StreamCustomers, nil, 100).Facts {
 		if c, ok := f.Body.(*crm.Customer); ok {
 			emails[crm.NormEmail(c.Email)] = append(emails[crm.NormEmail(c.Email)], f.Ref.ID)
 		}

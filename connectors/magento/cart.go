@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/relance/relance/connectors"
 	"github.com/relance/relance/connectors/lenient"
 	"github.com/relance/relance/internal/crm"
 )
@@ -161,5 +162,5 @@ func (n normaliser) cartLines(w wireCart, c *crm.Cart) error {
 }
 
 func goneCart(id string) []crm.Fact {
-	return []crm.Fact{{Ref: crm.Ref{Kind: crm.KindCart, ID: id}, Gone: true, Body: &crm.Cart{ClosedBy: closedDeleted}}}
+	return connectors.Gone(crm.Ref{Kind: crm.KindCart, ID: id}, &crm.Cart{ClosedBy: closedDeleted})
 }

@@ -21,7 +21,7 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-func newShop(t *testing.T, config func(string, *clock) magento.Config, old bool) connectortest.Shop {
+func newShop(t *testing.T, config func(string, *connectortest.Clock) magento.Config, old bool) connectortest.Shop {
 	t.Helper()
 	shop, clock := openShop(t, func(o *magshop.Options) { o.Old = old })
 	connect := func(token string) func(string) (connectors.Source, error) {
@@ -50,9 +50,9 @@ func newShop(t *testing.T, config func(string, *clock) magento.Config, old bool)
 			}
 			return out
 		},
-		Tick: func() { clock.add(time.Hour) },
+		Tick: func() { clock.Add(time.Hour) },
 		Touch: func(ids ...string) error {
-			clock.add(time.Second)
+			clock.Add(time.Second)
 			for _, s := range ids {
 				shop.Touch("orders", id(s))
 			}
@@ -71,8 +71,8 @@ func newShop(t *testing.T, config func(string, *clock) magento.Config, old bool)
 		Tasks: func() []connectors.Task {
 			return []connectors.Task{{Kind: connectors.TaskUnsubscribe, Key: "48"}, {Kind: connectors.TaskUnsubscribe, Key: "999999"}}
 		},
-		Zone: "Europe/Paris", Now: clock.now,
-		SetClock: func(at time.Time) { clock.mu.Lock(); defer clock.mu.Unlock(); clock.at = at },
-		Skew:     func(d time.Duration) { clock.mu.Lock(); defer clock.mu.Unlock(); clock.skew = d },
+		Zone: "Europe/Paris", Now: clock.Now,
+		SetClock: clock.Set,
+		Skew:     clock.Skew,
 	}
 }

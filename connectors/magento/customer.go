@@ -224,12 +224,7 @@ func (n normaliser) attributes(as attributes) map[string]string {
 
 // civilDate reads 1967-05-04 and "1967-05-04 00:00:00"; "" when it is neither.
 func civilDate(s string) string {
-	for _, layout := range []string{time.DateOnly, wireTime, "02/01/2006", "02.01.2006"} {
-		if t, err := time.Parse(layout, strings.TrimSpace(s)); err == nil && t.Year() > 1800 {
-			return t.Format(time.DateOnly)
-		}
-	}
-	return ""
+	return lenient.CivilDate(s, time.DateOnly, wireTime, "02/01/2006", "02.01.2006")
 }
 
 // locale writes Magento's names as BCP 47: "fr_CA" is "fr-CA", "zh_Hans_CN" is "zh-CN". "" for what is no locale.
@@ -246,13 +241,4 @@ func locale(s string) string {
 		return lang + "-" + strings.ToUpper(last)
 	}
 	return lang
-}
-
-func goneCustomer(id string) []crm.Fact {
-	ref := crm.Ref{Kind: crm.KindCustomer, ID: id}
-	return []crm.Fact{
-		{Ref: ref, Gone: true, Body: &crm.Customer{}},
-		{Ref: ref, Gone: true, Body: &crm.Address{}},
-		{Ref: ref, Gone: true, Body: &crm.OptIn{}},
-	}
 }

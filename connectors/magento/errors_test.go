@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/relance/relance/connectors"
+	"github.com/relance/relance/connectors/connectortest"
 	"github.com/relance/relance/connectors/magento"
 	"github.com/relance/relance/connectors/magento/magshop"
 	"github.com/relance/relance/internal/crm"
@@ -145,7 +146,7 @@ func TestBearerThatIsOff(t *testing.T) {
 	if fault.ClassOf(err) != fault.Operator || !strings.Contains(fault.HintOf(err), "standalone Bearer") {
 		t.Errorf("%v", err)
 	}
-	if p := crawl(t, open(t, signed(srv.URL, clock)), magento.StreamOrders, nil, 100); len(p.Facts) != 200 {
+	if p := connectortest.Crawl(t, open(t, signed(srv.URL, clock)), magento.StreamOrders, nil, 100); len(p.Facts) != 200 {
 		t.Errorf("%d orders by signed requests", len(p.Facts))
 	}
 }
@@ -154,7 +155,7 @@ func TestBearerThatIsOff(t *testing.T) {
 func TestSignedForTheOtherScheme(t *testing.T) {
 	shop, clock := openShop(t, func(o *magshop.Options) { o.Behind = "https" })
 	src := connect(t, shop, clock)
-	if p := crawl(t, src, magento.StreamCustomers, nil, 50); p.Total != 102 {
+	if p := connectortest.Crawl(t, src, magento.StreamCustomers, nil, 50); p.Total != 102 {
 		t.Errorf("%d accounts", p.Total)
 	}
 	before := shop.Requests()
@@ -166,7 +167,7 @@ func TestSignedForTheOtherScheme(t *testing.T) {
 // A shop may limit the size of pages: then it is asked for what it gives.
 func TestLimitedPages(t *testing.T) {
 	shop, clock := openShop(t, func(o *magshop.Options) { o.MostRows = 30 })
-	if p := crawl(t, connect(t, shop, clock), magento.StreamOrders, nil, 100); len(p.Facts) != 200 {
+	if p := connectortest.Crawl(t, connect(t, shop, clock), magento.StreamOrders, nil, 100); len(p.Facts) != 200 {
 		t.Errorf("%d orders", len(p.Facts))
 	}
 }
@@ -181,7 +182,7 @@ func TestRecordThatCrashesTheShop(t *testing.T) {
 	if len(ids) != 200 || !slices.Contains(ids, "!77") {
 		t.Errorf("%d orders, 77 is not among the rejected: %v", len(ids), ids)
 	}
-	clock.add(7 * 3600e9)
+	clock.Add(7 * 3600e9)
 	shop.Touch("orders", 3, 77, 78)
 	ids, _ = seen(t, src, at)
 	slices.Sort(ids)
@@ -275,7 +276,7 @@ func TestShopWithoutDictionaries(t *testing.T) {
 		}))
 		src := open(t, signed(srv.URL, clock))
 		for stream, n := range map[string]int{magento.StreamCustomers: 306, magento.StreamProducts: 33, magento.StreamOrders: 200, magento.StreamCarts: 56} {
-			if p := crawl(t, src, stream, nil, 100); len(p.Facts) != n || len(p.Rejected) > 0 {
+			if p := connectortest.Crawl(t, src, stream, nil, 100); len(p.Facts) != n || len(p.Rejected) > 0 {
 				t.Errorf("%s, %s: %d facts, %+v", name, stream, len(p.Facts), p.Rejected)
 			}
 		}

@@ -59,7 +59,7 @@ func FuzzRecords(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, kind := range []crm.Kind{crm.KindCustomer, crm.KindOrder, crm.KindRefund, crm.KindCart, crm.KindProduct, crm.KindCategory} {
 			page := connectors.Page{}
-			n.add(&page, []json.RawMessage{body}, n.of(kind))
+			add(&page, []json.RawMessage{body}, n.of(kind))
 			if len(page.Rejected)+len(page.Raw) != 1 {
 				t.Errorf("%s: neither understood nor rejected", kind)
 			}

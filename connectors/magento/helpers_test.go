@@ -8,45 +8,19 @@ import (
 	"net/http/httptest"
 	"os"
 	"strconv"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/relance/relance/connectors"
+	"github.com/relance/relance/connectors/connectortest"
 	"github.com/relance/relance/connectors/magento"
 	"github.com/relance/relance/connectors/magento/magshop"
 	"github.com/relance/relance/connectors/mapping"
 )
 
-// clock is the shop's clock, moved by hand.
-type clock struct {
-	mu   sync.Mutex
-	at   time.Time
-	skew time.Duration // of the shop's
-}
-
-func (c *clock) shops() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at.Add(c.skew)
-}
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at
-}
-
-func (c *clock) add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(d)
-}
-
-func openShop(t *testing.T, change ...func(*magshop.Options)) (*magshop.Shop, *clock) {
+func openShop(t *testing.T, change ...func(*magshop.Options)) (*magshop.Shop, *connectortest.Clock) {
 	t.Helper()
-	c := &clock{at: magshop.RecordedAt()}
-	o := magshop.Options{Clock: c.shops}
+	c := connectortest.NewClock(magshop.RecordedAt())
+	o := magshop.Options{Clock: c.Shops}
 	for _, f := range change {
 		f(&o)
 	}
@@ -57,18 +31,18 @@ func openShop(t *testing.T, change ...func(*magshop.Options)) (*magshop.Shop, *c
 	return s, c
 }
 
-func bearer(url string, c *clock) magento.Config {
-	return magento.Config{URL: url, Token: magshop.Token, Clock: c.now}
+func bearer(url string, c *connectortest.Clock) magento.Config {
+	return magento.Config{URL: url, Token: magshop.Token, Clock: c.Now}
 }
 
-func signed(url string, c *clock) magento.Config {
+func signed(url string, c *connectortest.Clock) magento.Config {
 	return magento.Config{
-		URL: url, Token: magshop.Token, TokenSecret: magshop.TokenSecret, ConsumerKey: magshop.ConsumerKey, ConsumerSecret: magshop.ConsumerSecret, Clock: c.now,
+		URL: url, Token: magshop.Token, TokenSecret: magshop.TokenSecret, ConsumerKey: magshop.ConsumerKey, ConsumerSecret: magshop.ConsumerSecret, Clock: c.Now,
 	}
 }
 
 // connect serves a shop and gives a source that reads it by signed requests.
-func connect(t *testing.T, s *magshop.Shop, c *clock, change ...func(*magento.Config)) source {
+func connect(t *testing.T, s *magshop.Shop, c *connectortest.Clock, change ...func(*magento.Config)) source {
 	t.Helper()
 	srv := httptest.NewServer(s)
 	t.Cleanup(srv.Close)
@@ -102,31 +76,6 @@ func open(t *testing.T, c magento.Config) source {
 
 func mapped(m mapping.Mapping) func(*magento.Config) {
 	return func(c *magento.Config) { c.Mapping = m }
-}
-
-// crawl runs one stream to its end and gives all its pages as one.
-func crawl(t *testing.T, src connectors.Source, stream string, at connectors.Cursor, size int) connectors.Page {
-	t.Helper()
-	all := connectors.Page{}
-	for n := 0; ; n++ {
-		p, err := src.Pull(t.Context(), stream, at, size)
-		if err != nil {
-			t.Fatalf("%s: %v", stream, err)
-		}
-		if n == 0 {
-			all.Total = p.Total
-		}
-		all.Facts = append(all.Facts, p.Facts...)
-		all.Raw = append(all.Raw, p.Raw...)
-		all.Rejected = append(all.Rejected, p.Rejected...)
-		all.IDs = append(all.IDs, p.IDs...)
-		if all.Next, at = p.Next, p.Next; !p.More {
-			return all
-		}
-		if n > 2000 {
-			t.Fatalf("%s does not end", stream)
-		}
-	}
 }
 
 func text(id int64) string { return strconv.FormatInt(id, 10) }

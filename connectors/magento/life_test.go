@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/relance/relance/connectors"
+	"github.com/relance/relance/connectors/connectortest"
 	"github.com/relance/relance/connectors/magento"
 	"github.com/relance/relance/connectors/magento/magshop"
 	"github.com/relance/relance/connectors/mapping"
@@ -29,14 +30,14 @@ func fact[T any](t *testing.T, facts []crm.Fact, id int64) (T, bool) {
 func TestGuestCart(t *testing.T) {
 	shop, clock := openShop(t)
 	src := connect(t, shop, clock)
-	delta, guests := crawl(t, src, magento.StreamCarts, nil, 100).Next, connectors.Cursor(nil)
+	delta, guests := connectortest.Crawl(t, src, magento.StreamCarts, nil, 100).Next, connectors.Cursor(nil)
 	next := func() []crm.Fact {
-		clock.add(time.Minute)
-		p := crawl(t, src, magento.StreamCarts, delta, 100)
+		clock.Add(time.Minute)
+		p := connectortest.Crawl(t, src, magento.StreamCarts, delta, 100)
 		delta = p.Next
 		return p.Facts
 	}
-	clock.add(time.Hour)
+	clock.Add(time.Hour)
 	id := shop.NewCart(0, 1)
 	shop.Fill(id, magshop.Item{ProductID: 5, Quantity: 5})
 	shop.Fill(id, magshop.Item{ProductID: 19, Quantity: 1})
@@ -47,14 +48,14 @@ func TestGuestCart(t *testing.T) {
 	if l := c.Lines[1]; l.ProductID != "23" || l.VariationID != "19" {
 		t.Errorf("%+v", l)
 	}
-	clock.add(10 * time.Minute)
+	clock.Add(10 * time.Minute)
 	next() // what lies within the overlap comes again
-	clock.add(10 * time.Minute)
+	clock.Add(10 * time.Minute)
 	shop.PaymentStep(id, "Invitee@Example.com")
 	if c, _ := fact[*crm.Cart](t, next(), id); c != nil {
 		t.Error("the shop moved a date; it should not have")
 	}
-	page := crawl(t, src, magento.StreamGuestCarts, guests, 100)
+	page := connectortest.Crawl(t, src, magento.StreamGuestCarts, guests, 100)
 	c, _ = fact[*crm.Cart](t, page.Facts, id)
 	if c == nil || c.Email != "Invitee@Example.com" || c.Total != 10998+8900 || c.Lines[0].Total != 10998 || c.Country != "FR" {
 		t.Fatalf("%+v, %d carts of guests", c, len(page.Facts))
@@ -102,21 +103,21 @@ func TestCartWithoutTotals(t *testing.T) {
 func TestNewsletter(t *testing.T) {
 	shop, clock := openShop(t)
 	src := connect(t, shop, clock)
-	at := crawl(t, src, magento.StreamCustomers, nil, 100).Next
-	clock.add(time.Hour)
+	at := connectortest.Crawl(t, src, magento.StreamCustomers, nil, 100).Next
+	clock.Add(time.Hour)
 	was := shop.Get("customers", 48, "extension_attributes", "is_subscribed") == "1"
 	shop.Subscribe(48, !was)
-	if p := crawl(t, src, magento.StreamCustomers, at, 100); len(p.Facts) != 0 {
+	if p := connectortest.Crawl(t, src, magento.StreamCustomers, at, 100); len(p.Facts) != 0 {
 		t.Errorf("the shop moved a date: %d facts", len(p.Facts))
 	}
-	p := crawl(t, src, magento.StreamNewsletter, nil, 100)
+	p := connectortest.Crawl(t, src, magento.StreamNewsletter, nil, 100)
 	said, _ := fact[*crm.OptIn](t, p.Facts, 48)
 	if want := map[bool]string{true: "no", false: "yes"}[was]; said == nil || said.Value != want || said.Topic != "marketing" || said.NoMeans != "silence" || len(p.Facts) != 102 || len(p.Raw) != 0 {
 		t.Errorf("%+v of %d", said, len(p.Facts))
 	}
 	own := connect(t, shop, clock, mapped(mapping.Mapping{Consent: &mapping.Consent{Customer: `custom.fidelite != ""`, False: "withdrawn"}}))
 	with, without := 0, 0
-	for _, f := range crawl(t, own, magento.StreamNewsletter, nil, 100).Facts {
+	for _, f := range connectortest.Crawl(t, own, magento.StreamNewsletter, nil, 100).Facts {
 		switch o := f.Body.(*crm.OptIn); {
 		case o.Value == "yes" && o.NoMeans == "withdrawn":
 			with++
@@ -169,7 +170,7 @@ func TestStock(t *testing.T) {
 	shop, clock := openShop(t)
 	src := connect(t, shop, clock)
 	shop.SetStock(5, 0)
-	p := crawl(t, src, magento.StreamCatalogue, nil, 100)
+	p := connectortest.Crawl(t, src, magento.StreamCatalogue, nil, 100)
 	sold, _ := fact[*crm.Stock](t, p.Facts, 5)
 	parent, _ := fact[*crm.Stock](t, p.Facts, 23)
 	if sold == nil || sold.InStock || sold.Stock == nil || *sold.Stock != 0 || parent == nil || parent.Stock != nil || !parent.InStock {
@@ -180,10 +181,10 @@ func TestStock(t *testing.T) {
 		t.Errorf("%+v %v", again, err)
 	}
 	// A family that changes: its variations did not move.
-	at := crawl(t, src, magento.StreamProducts, nil, 100).Next
-	clock.add(time.Hour)
+	at := connectortest.Crawl(t, src, magento.StreamProducts, nil, 100).Next
+	clock.Add(time.Hour)
 	shop.SetProduct(23, "extension_attributes", map[string]any{"configurable_product_links": []any{int64(19)}})
-	changed := crawl(t, src, magento.StreamProducts, at, 100)
+	changed := connectortest.Crawl(t, src, magento.StreamProducts, at, 100)
 	left, _ := fact[*crm.Product](t, changed.Facts, 20)
 	if left == nil || left.ParentID != "" {
 		t.Errorf("a variation that left its family: %+v", left)
@@ -194,13 +195,13 @@ func TestStock(t *testing.T) {
 func TestStores(t *testing.T) {
 	shop, clock := openShop(t)
 	src := connect(t, shop, clock, func(c *magento.Config) { c.Stores = []string{"qc", "be"} })
-	if p := crawl(t, src, magento.StreamOrders, nil, 100); len(p.Facts) != 24+27 || p.Total != 51 {
+	if p := connectortest.Crawl(t, src, magento.StreamOrders, nil, 100); len(p.Facts) != 24+27 || p.Total != 51 {
 		t.Errorf("%d orders", len(p.Facts))
 	}
-	if p := crawl(t, src, magento.StreamCustomerIDs, nil, 100); len(p.IDs) != 30 {
+	if p := connectortest.Crawl(t, src, magento.StreamCustomerIDs, nil, 100); len(p.IDs) != 30 {
 		t.Errorf("%d accounts", len(p.IDs))
 	}
-	if p := crawl(t, src, magento.StreamProducts, nil, 100); len(p.Facts) != 33 {
+	if p := connectortest.Crawl(t, src, magento.StreamProducts, nil, 100); len(p.Facts) != 33 {
 		t.Errorf("%d products", len(p.Facts))
 	}
 	other := shop.PlaceOrder(magshop.Order{Email: "a@example.com", Items: []magshop.Item{{ProductID: 5, Quantity: 1}}})
@@ -223,7 +224,7 @@ func TestProbe(t *testing.T) {
 	if err != nil || !res.OK() || res.Zone != "Europe/Paris" || res.Currency != "EUR" || res.Version != "2.4 (Community)" || res.Name != "Boutique France" {
 		t.Errorf("%+v %v", res, err)
 	}
-	clock.skew = time.Hour
+	clock.Skew(time.Hour)
 	if res, err = connect(t, shop, clock).Probe(t.Context()); err != nil || res.OK() {
 		t.Errorf("clocks an hour apart: %+v %v", res, err)
 	}

@@ -53,7 +53,7 @@ func (s *Source) Normalise(ctx context.Context, raw connectors.RawRecord) (conne
 			return page, err
 		}
 	}
-	n.add(&page, raws, n.of(raw.Ref.Kind))
+	add(&page, raws, n.of(raw.Ref.Kind))
 	return page, nil
 }
 
@@ -102,15 +102,10 @@ func (n normaliser) of(kind crm.Kind) func([]byte) (crm.Ref, []crm.Fact, error) 
 	}
 }
 
-func (n normaliser) add(page *connectors.Page, raws []json.RawMessage, normalise func([]byte) (crm.Ref, []crm.Fact, error)) {
+func add(page *connectors.Page, raws []json.RawMessage, normalise func([]byte) (crm.Ref, []crm.Fact, error)) {
 	for _, raw := range raws {
 		ref, facts, err := normalise(raw)
-		if err != nil {
-			page.Rejected = append(page.Rejected, connectors.Rejected{Ref: ref, Reason: lenient.Reason(err), Raw: raw})
-			continue
-		}
-		page.Facts = append(page.Facts, facts...)
-		page.Raw = append(page.Raw, connectors.RawRecord{Ref: ref, Body: raw})
+		page.Take(ref, raw, facts, err)
 	}
 }
 

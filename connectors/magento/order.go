@@ -7,6 +7,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/relance/relance/connectors"
 	"github.com/relance/relance/connectors/lenient"
 	"github.com/relance/relance/internal/crm"
 )
@@ -80,7 +81,7 @@ func (n normaliser) order(raw []byte) (crm.Ref, []crm.Fact, error) {
 	o := &crm.Order{
 		Number: string(w.Increment), CustomerID: string(w.CustomerID), Email: string(cmp.Or(w.Email, w.Billing.Email)),
 		FirstName: string(cmp.Or(w.FirstName, w.Billing.FirstName)), LastName: string(cmp.Or(w.LastName, w.Billing.LastName)),
-		Status: string(w.Status), State: state, CountsAsSale: countsAsSale(state), Currency: currency, TotalRaw: string(w.Total),
+		Status: string(w.Status), State: state, CountsAsSale: crm.CountsAsSale(state), Currency: currency, TotalRaw: string(w.Total),
 		PlacedAt: crm.Instant(w.Created), ModifiedAt: crm.Instant(w.Updated), CartID: string(w.QuoteID), Purchase: purchase(w),
 	}
 	if state == crm.StateCancelled || state == crm.StateReplaced {
@@ -236,14 +237,6 @@ func stateOf(w wireOrder) string {
 	return crm.StateOther
 }
 
-func countsAsSale(state string) bool {
-	switch state {
-	case crm.StateAccepted, crm.StateShipped, crm.StateCompleted, crm.StateRefunded:
-		return true
-	}
-	return false
-}
-
 func (n normaliser) orderField(raw []byte, w wireOrder) func(string) (string, bool) {
 	return func(field string) (string, bool) {
 		if name, ok := strings.CutPrefix(field, rootExtension); ok {
@@ -258,5 +251,5 @@ func (n normaliser) orderField(raw []byte, w wireOrder) func(string) (string, bo
 
 func goneOrder(id string) []crm.Fact {
 	ref := crm.Ref{Kind: crm.KindOrder, ID: id}
-	return []crm.Fact{{Ref: ref, Gone: true, Body: &crm.Order{}}, {Ref: ref, Gone: true, Body: &crm.OptIn{}}}
+	return connectors.Gone(ref, &crm.Order{}, &crm.OptIn{})
 }

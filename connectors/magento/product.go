@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/relance/relance/connectors"
 	"github.com/relance/relance/connectors/lenient"
 	"github.com/relance/relance/internal/crm"
 )
@@ -144,7 +145,7 @@ func childrenOf(w wireProduct) []string {
 
 func goneProduct(id string) []crm.Fact {
 	ref := crm.Ref{Kind: crm.KindProduct, ID: id}
-	return []crm.Fact{{Ref: ref, Gone: true, Body: &crm.Product{}}, {Ref: ref, Gone: true, Body: &crm.Stock{}}}
+	return connectors.Gone(ref, &crm.Product{}, &crm.Stock{})
 }
 
 type wireCategory struct {
@@ -169,5 +170,5 @@ func (n normaliser) category(raw []byte) (crm.Ref, []crm.Fact, error) {
 }
 
 func goneCategory(id string) []crm.Fact {
-	return []crm.Fact{{Ref: crm.Ref{Kind: crm.KindCategory, ID: id}, Gone: true, Body: &crm.Category{}}}
+	return connectors.Gone(crm.Ref{Kind: crm.KindCategory, ID: id}, &crm.Category{})
 }

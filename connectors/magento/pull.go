@@ -271,7 +271,7 @@ func (s *Source) fill(ctx context.Context, f feed, raws []json.RawMessage, page 
 	}
 	switch f.Name {
 	case StreamNewsletter:
-		n.add(page, raws, n.newsletter)
+		add(page, raws, n.newsletter)
 		page.Raw = nil // a part of each record: the whole body is kept from where it was read
 		return nil
 	case StreamProducts:
@@ -283,7 +283,7 @@ func (s *Source) fill(ctx context.Context, f feed, raws []json.RawMessage, page 
 			return err
 		}
 	}
-	n.add(page, raws, n.of(f.Kind))
+	add(page, raws, n.of(f.Kind))
 	if f.Name == StreamCatalogue {
 		page.Raw = nil // without the stock, which comes from elsewhere
 		return s.stocks(ctx, raws, page)

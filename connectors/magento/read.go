@@ -75,7 +75,7 @@ func (s *Source) mine(ctx context.Context, l list, raw json.RawMessage) (bool, e
 func gone(ref crm.Ref) []crm.Fact {
 	switch ref.Kind {
 	case crm.KindCustomer:
-		return goneCustomer(ref.ID)
+		return connectors.GoneCustomer(ref.ID)
 	case crm.KindOrder:
 		return goneOrder(ref.ID)
 	case crm.KindRefund:

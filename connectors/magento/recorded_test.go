@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/relance/relance/connectors/connectortest"
 	"github.com/relance/relance/connectors/magento"
 	"github.com/relance/relance/connectors/mapping"
 	"github.com/relance/relance/internal/crm"
@@ -67,7 +68,7 @@ func TestCrawlEqualsExpected(t *testing.T) {
 		magento.StreamOrderIDs: want.Orders, magento.StreamCustomerIDs: want.Customers, magento.StreamCartIDs: want.OpenCarts,
 		magento.StreamRefundIDs: want.Refunds, magento.StreamProductIDs: want.Products, magento.StreamCategoryIDs: want.Categories,
 	} {
-		p := crawl(t, src, stream, nil, 40)
+		p := connectortest.Crawl(t, src, stream, nil, 40)
 		counted, err := src.Count(t.Context(), stream)
 		if err != nil || len(p.IDs) != n || p.Total != n || counted != n {
 			t.Errorf("%s: %d ids, total %d, counted %d, want %d (%v)", stream, len(p.IDs), p.Total, counted, n, err)
@@ -76,7 +77,7 @@ func TestCrawlEqualsExpected(t *testing.T) {
 }
 
 func ordersEqual(t *testing.T, src source, want expected) {
-	p := crawl(t, src, magento.StreamOrders, nil, 50)
+	p := connectortest.Crawl(t, src, magento.StreamOrders, nil, 50)
 	states := map[string]string{"new": crm.StatePending, "complete": crm.StateCompleted, "processing": crm.StateAccepted, "closed": crm.StateRefunded, "canceled": crm.StateCancelled, "holded": crm.StateOnHold}
 	byState, byCurrency, grand, base, emails := map[string]int{}, map[string]int{}, map[string]int64{}, int64(0), map[string]bool{}
 	guests, lines, quantity, coupons, variations := 0, 0, int64(0), 0, 0
@@ -140,7 +141,7 @@ func ordersEqual(t *testing.T, src source, want expected) {
 func customersEqual(t *testing.T, src source, want expected) {
 	accounts, born, billing, yes, cards := 0, 0, 0, 0, 0
 	locales, roles, genders := map[string]int{}, map[string]int{}, map[string]int{}
-	for _, f := range crawl(t, src, magento.StreamCustomers, nil, 40).Facts {
+	for _, f := range connectortest.Crawl(t, src, magento.StreamCustomers, nil, 40).Facts {
 		switch b := f.Body.(type) {
 		case *crm.Customer:
 			accounts++
@@ -184,7 +185,7 @@ func customersEqual(t *testing.T, src source, want expected) {
 
 func refundsEqual(t *testing.T, src source, want expected) {
 	sums, n := map[string]int64{}, 0
-	for _, f := range crawl(t, src, magento.StreamRefunds, nil, 7).Facts {
+	for _, f := range connectortest.Crawl(t, src, magento.StreamRefunds, nil, 7).Facts {
 		r := f.Body.(*crm.Refund)
 		n++
 		sums[r.Currency] += r.Amount
@@ -211,7 +212,7 @@ func refundsEqual(t *testing.T, src source, want expected) {
 
 func cartsEqual(t *testing.T, src source, want expected) {
 	open, reachable, quantity := 0, 0, int64(0)
-	for _, f := range crawl(t, src, magento.StreamCarts, nil, 100).Facts {
+	for _, f := range connectortest.Crawl(t, src, magento.StreamCarts, nil, 100).Facts {
 		c := f.Body.(*crm.Cart)
 		if f.Gone {
 			t.Errorf("cart %s was ordered long ago", f.Ref.ID)
@@ -238,7 +239,7 @@ func cartsEqual(t *testing.T, src source, want expected) {
 
 func productsEqual(t *testing.T, src source, want expected) {
 	n, variations, brands, stocks := 0, 0, map[string]int{}, 0
-	for _, f := range crawl(t, src, magento.StreamProducts, nil, 9).Facts {
+	for _, f := range connectortest.Crawl(t, src, magento.StreamProducts, nil, 9).Facts {
 		p := f.Body.(*crm.Product)
 		n++
 		brands[p.Brand]++
@@ -255,7 +256,7 @@ func productsEqual(t *testing.T, src source, want expected) {
 			t.Errorf("a variation leads to its parent's page: %+v", p)
 		}
 	}
-	for _, f := range crawl(t, src, magento.StreamCatalogue, nil, 100).Facts {
+	for _, f := range connectortest.Crawl(t, src, magento.StreamCatalogue, nil, 100).Facts {
 		if s, ok := f.Body.(*crm.Stock); ok && s.InStock {
 			stocks++
 		}
@@ -266,7 +267,7 @@ func productsEqual(t *testing.T, src source, want expected) {
 	if d := cmp.Diff(want.Brands, brands); d != "" {
 		t.Errorf("brands: %s", d)
 	}
-	if cs := crawl(t, src, magento.StreamCategories, nil, 4); len(cs.Facts) != want.Categories {
+	if cs := connectortest.Crawl(t, src, magento.StreamCategories, nil, 4); len(cs.Facts) != want.Categories {
 		t.Errorf("%d categories", len(cs.Facts))
 	}
 }

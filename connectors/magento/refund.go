@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/relance/relance/connectors"
 	"github.com/relance/relance/connectors/lenient"
 	"github.com/relance/relance/internal/crm"
 )
@@ -79,5 +80,5 @@ func (n normaliser) refund(raw []byte) (crm.Ref, []crm.Fact, error) {
 }
 
 func goneRefund(id string) []crm.Fact {
-	return []crm.Fact{{Ref: crm.Ref{Kind: crm.KindRefund, ID: id}, Gone: true, Body: &crm.Refund{}}}
+	return connectors.Gone(crm.Ref{Kind: crm.KindRefund, ID: id}, &crm.Refund{})
 }

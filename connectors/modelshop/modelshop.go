@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -77,4 +78,38 @@ func (f *Fault) Send(w http.ResponseWriter, r *http.Request, a Reply) {
 		}
 		panic(http.ErrAbortHandler) // the server drops the connection without a word
 	}
+}
+
+// Traffic is what a shop knows of its requests. Its zero value is ready; safe for concurrent use.
+type Traffic struct {
+	mu       sync.Mutex
+	fault    func(*http.Request) *Fault
+	requests int
+}
+
+// SetFault asks hook before each answer what goes wrong with it; nil means nothing. A nil hook ends all trouble. The hook
+// is called by many requests at once.
+func (t *Traffic) SetFault(hook func(*http.Request) *Fault) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.fault = hook
+}
+
+// Requests is the number of requests that came so far.
+func (t *Traffic) Requests() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.requests
+}
+
+// Take counts a request and says what goes wrong with its answer; nil: nothing.
+func (t *Traffic) Take(r *http.Request) *Fault {
+	t.mu.Lock()
+	t.requests++
+	hook := t.fault
+	t.mu.Unlock()
+	if hook == nil {
+		return nil
+	}
+	return hook(r)
 }

@@ -10,21 +10,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/relance/relance/connectors"
+	"github.com/relance/relance/connectors/connectortest"
 	"github.com/relance/relance/connectors/mapping"
 	"github.com/relance/relance/connectors/prestashop"
 	"github.com/relance/relance/connectors/prestashop/presshop"
 	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/fault"
 )
-
-func finding(r connectors.ProbeResult, what string) connectors.Finding {
-	for _, f := range r.Findings {
-		if f.What == what {
-			return f
-		}
-	}
-	return connectors.Finding{}
-}
 
 func TestProbeOfAGoodShop(t *testing.T) {
 	shop, clock := openShop(t)
@@ -46,26 +38,26 @@ func TestMissingRights(t *testing.T) {
 	if err != nil || res.OK() {
 		t.Fatalf("%+v %v", res, err)
 	}
-	if f := finding(res, "right: orders"); f.OK || !strings.Contains(f.Mend, "orders") {
+	if f := connectortest.FindingOf(res, "right: orders"); f.OK || !strings.Contains(f.Mend, "orders") {
 		t.Errorf("%+v", f)
 	}
-	if f := finding(res, "more rights"); !strings.Contains(f.Text, "countries") || !strings.Contains(f.Text, "manufacturers") {
+	if f := connectortest.FindingOf(res, "more rights"); !strings.Contains(f.Text, "countries") || !strings.Contains(f.Text, "manufacturers") {
 		t.Errorf("%+v", f)
 	}
 	_, err = src.Pull(t.Context(), prestashop.StreamOrders, nil, 10)
 	if fault.ClassOf(err) != fault.Operator || !strings.Contains(fault.HintOf(err), "View (GET) for orders") {
 		t.Error(err)
 	}
-	if p := crawl(t, src, prestashop.StreamProducts, nil, 100); len(bodies[*crm.Product](p)) != 39 {
+	if p := connectortest.Crawl(t, src, prestashop.StreamProducts, nil, 100); len(bodies[*crm.Product](p)) != 39 {
 		t.Errorf("%d products", len(p.Facts))
 	}
-	if p := crawl(t, src, prestashop.StreamStock, nil, 100); len(p.Facts) != 0 {
+	if p := connectortest.Crawl(t, src, prestashop.StreamStock, nil, 100); len(p.Facts) != 0 {
 		t.Errorf("stock %+v", p.Facts)
 	}
-	if p := crawl(t, src, prestashop.StreamProductIDs, nil, 100); len(p.IDs) != 39 {
+	if p := connectortest.Crawl(t, src, prestashop.StreamProductIDs, nil, 100); len(p.IDs) != 39 {
 		t.Errorf("%d ids", len(p.IDs))
 	}
-	crawl(t, src, prestashop.StreamCustomers, nil, 100)
+	connectortest.Crawl(t, src, prestashop.StreamCustomers, nil, 100)
 }
 
 func TestTheZoneComesFromTheFileOrTheShop(t *testing.T) {
@@ -143,11 +135,11 @@ func TestDetours(t *testing.T) {
 		if err != nil || !res.OK() {
 			t.Fatalf("%+v: %+v %v", c, res.Findings, err)
 		}
-		if (finding(res, "rewriting").Text != "") != !c.rewriting || (finding(res, "header").Text != "") != !c.header {
+		if (connectortest.FindingOf(res, "rewriting").Text != "") != !c.rewriting || (connectortest.FindingOf(res, "header").Text != "") != !c.header {
 			t.Errorf("%+v: %+v", c, res.Findings)
 		}
 		before := shop.Requests()
-		if p := crawl(t, src, prestashop.StreamCategories, nil, 100); len(p.Facts) != 11 || shop.Requests() != before+1 {
+		if p := connectortest.Crawl(t, src, prestashop.StreamCategories, nil, 100); len(p.Facts) != 11 || shop.Requests() != before+1 {
 			t.Errorf("%+v: %d facts in %d requests", c, len(p.Facts), shop.Requests()-before)
 		}
 		if _, err := src.Perform(t.Context(), connectors.Task{Kind: connectors.TaskUnsubscribe, Key: "1"}); err != nil || shop.Text("customers", 1, "newsletter") != "0" {
@@ -239,14 +231,14 @@ func TestMapping(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	byState := map[string]string{}
-	for id, o := range bodies[*crm.Order](crawl(t, src, prestashop.StreamOrders, nil, 100)) {
+	for id, o := range bodies[*crm.Order](connectortest.Crawl(t, src, prestashop.StreamOrders, nil, 100)) {
 		byState[shop.Text("orders", number(t, id), "current_state")] = o.State
 	}
 	if byState["2"] != "shipped" || byState["13"] != "accepted" || byState["5"] != "completed" {
 		t.Errorf("%v", byState)
 	}
 	res, err := src.Probe(t.Context())
-	if f := finding(res, "mapping"); err != nil || f.OK || !strings.Contains(f.Text, "loyalty_card") {
+	if f := connectortest.FindingOf(res, "mapping"); err != nil || f.OK || !strings.Contains(f.Text, "loyalty_card") {
 		t.Errorf("%+v %v", f, err)
 	}
 }
@@ -257,9 +249,9 @@ func TestLivesOn(t *testing.T) {
 	src := connect(t, shop, clock)
 	at := map[string]connectors.Cursor{}
 	for _, st := range []string{prestashop.StreamCarts, prestashop.StreamOrders, prestashop.StreamCustomers} {
-		at[st] = crawl(t, src, st, nil, 100).Next
+		at[st] = connectortest.Crawl(t, src, st, nil, 100).Next
 	}
-	clock.add(time.Hour)
+	clock.Add(time.Hour)
 	guest := shop.Register(presshop.Person{Email: "Nouveau@Example.com", First: "Zoé", Last: "Lôme", Guest: true, City: "Lyon"})
 	cart := shop.OpenCart(guest, 1, presshop.Item{Product: 3, Quantity: 1}, presshop.Item{Product: 39, Quantity: 2})
 	empty := shop.OpenCart(guest, 1)
@@ -268,7 +260,7 @@ func TestLivesOn(t *testing.T) {
 		t.Fatal(ids, err)
 	}
 	id := texts([]int64{guest, cart, empty, ids[0], ids[1]})
-	carts := crawl(t, src, prestashop.StreamCarts, at[prestashop.StreamCarts], 100)
+	carts := connectortest.Crawl(t, src, prestashop.StreamCarts, at[prestashop.StreamCarts], 100)
 	closed := map[string]string{}
 	for _, f := range carts.Facts {
 		if c, ok := f.Body.(*crm.Cart); ok && f.Gone {
@@ -281,11 +273,11 @@ func TestLivesOn(t *testing.T) {
 	if err := shop.ChangeState(ids[0], 2); err != nil {
 		t.Fatal(err)
 	}
-	clock.add(time.Hour)
+	clock.Add(time.Hour)
 	if err := shop.ChangeState(ids[0], 6); err != nil {
 		t.Fatal(err)
 	}
-	orders := bodies[*crm.Order](crawl(t, src, prestashop.StreamOrders, at[prestashop.StreamOrders], 100))
+	orders := bodies[*crm.Order](connectortest.Crawl(t, src, prestashop.StreamOrders, at[prestashop.StreamOrders], 100))
 	o := orders[id[3]]
 	if o == nil || orders[id[4]] == nil || o.Purchase != orders[id[4]].Purchase || o.CartID != id[1] || o.Email != "Nouveau@Example.com" || o.City != "Lyon" || o.Country != "FR" {
 		t.Fatalf("%+v", orders)
@@ -299,7 +291,7 @@ func TestLivesOn(t *testing.T) {
 	if !shop.Convert(guest) {
 		t.Fatal("refused")
 	}
-	if c := bodies[*crm.Customer](crawl(t, src, prestashop.StreamCustomers, at[prestashop.StreamCustomers], 100))[id[0]]; c == nil || c.Role != "customer" {
+	if c := bodies[*crm.Customer](connectortest.Crawl(t, src, prestashop.StreamCustomers, at[prestashop.StreamCustomers], 100))[id[0]]; c == nil || c.Role != "customer" {
 		t.Errorf("%+v", c)
 	}
 	for _, ref := range []crm.Ref{
@@ -367,11 +359,11 @@ func TestDirtyShop(t *testing.T) {
 	}
 	plain, clock2 := openShop(t)
 	clean := connect(t, plain, clock2)
-	dirty := bodies[*crm.Order](crawl(t, src, prestashop.StreamOrders, nil, 100))
-	if d := cmp.Diff(bodies[*crm.Order](crawl(t, clean, prestashop.StreamOrders, nil, 100)), dirty); d != "" {
+	dirty := bodies[*crm.Order](connectortest.Crawl(t, src, prestashop.StreamOrders, nil, 100))
+	if d := cmp.Diff(bodies[*crm.Order](connectortest.Crawl(t, clean, prestashop.StreamOrders, nil, 100)), dirty); d != "" {
 		t.Errorf("orders differ: %s", d)
 	}
-	if len(bodies[*crm.Product](crawl(t, src, prestashop.StreamProducts, nil, 100))) != 81 {
+	if len(bodies[*crm.Product](connectortest.Crawl(t, src, prestashop.StreamProducts, nil, 100))) != 81 {
 		t.Error("products differ")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/relance/relance/connectors"
+	"github.com/relance/relance/connectors/connectortest"
 	"github.com/relance/relance/connectors/prestashop"
 	"github.com/relance/relance/connectors/prestashop/presshop"
 	"github.com/relance/relance/internal/crm"
@@ -45,7 +46,7 @@ func TestB8_OneBadRowStopsNothing(t *testing.T) {
 		shop.Stumble("orders", 60, evenIDs)
 		shop.Stumble("orders", 61, evenIDs)
 		shop.Stumble("orders", 250, evenIDs)
-		p := crawl(t, src, prestashop.StreamOrders, nil, 100)
+		p := connectortest.Crawl(t, src, prestashop.StreamOrders, nil, 100)
 		if got := bodies[*crm.Order](p); len(got) != 398 || len(p.Rejected) != 3 || p.Total != 401 {
 			t.Errorf("%d orders, %d rejected, total %d", len(got), len(p.Rejected), p.Total)
 		}
@@ -68,8 +69,8 @@ func TestB8_OneBadRowStopsNothing(t *testing.T) {
 func TestB8_RowsThatBreakEvenListsOfIDs(t *testing.T) {
 	shop, clock := openShop(t)
 	src := connect(t, shop, clock)
-	at := crawl(t, src, prestashop.StreamOrders, nil, 100).Next
-	clock.add(time.Hour)
+	at := connectortest.Crawl(t, src, prestashop.StreamOrders, nil, 100).Next
+	clock.Add(time.Hour)
 	if err := shop.Save("orders", shop.IDs("orders")[:80]...); err != nil {
 		t.Fatal(err)
 	}
@@ -77,11 +78,11 @@ func TestB8_RowsThatBreakEvenListsOfIDs(t *testing.T) {
 	shop.Stumble("orders", 8, true)
 	shop.Stumble("products", 3, true)
 	shop.Stumble("customers", 116, true)
-	p := crawl(t, src, prestashop.StreamOrders, at, 30)
+	p := connectortest.Crawl(t, src, prestashop.StreamOrders, at, 30)
 	if got := bodies[*crm.Order](p); len(got) != 78 || len(p.Rejected) != 2 {
 		t.Errorf("%d orders, %d rejected", len(got), len(p.Rejected))
 	}
-	carts := crawl(t, src, prestashop.StreamCarts, nil, 100)
+	carts := connectortest.Crawl(t, src, prestashop.StreamCarts, nil, 100)
 	if len(bodies[*crm.Cart](carts)) == 0 {
 		t.Errorf("no cart: %+v", carts.Rejected)
 	}
@@ -91,7 +92,7 @@ func TestB8_RowsThatBreakEvenListsOfIDs(t *testing.T) {
 func TestEveryAnswerSpoilt(t *testing.T) {
 	shop, clock := openShop(t)
 	src := connect(t, shop, clock)
-	crawl(t, src, prestashop.StreamCategories, nil, 100)
+	connectortest.Crawl(t, src, prestashop.StreamCategories, nil, 100)
 	shop.SetFault(func(*http.Request) *presshop.Fault { return presshop.Warning() })
 	_, err := src.Pull(t.Context(), prestashop.StreamOrders, nil, 100)
 	if fault.ClassOf(err) != fault.Operator || !strings.Contains(fault.HintOf(err), "module") || strings.Contains(err.Error(), "Undefined") {
@@ -132,8 +133,8 @@ func TestB12_RunsEnd(t *testing.T) {
 func TestB13_NothingIsSkipped(t *testing.T) {
 	shop, clock := openShop(t)
 	src := connect(t, shop, clock)
-	at := crawl(t, src, prestashop.StreamOrders, nil, 100).Next
-	clock.add(time.Hour)
+	at := connectortest.Crawl(t, src, prestashop.StreamOrders, nil, 100).Next
+	clock.Add(time.Hour)
 	ids := shop.IDs("orders")[:130]
 	if err := shop.Save("orders", ids...); err != nil {
 		t.Fatal(err)
@@ -178,9 +179,9 @@ func TestB27_OldRecordEditedIsSeen(t *testing.T) {
 	src := connect(t, shop, clock)
 	at := map[string]connectors.Cursor{}
 	for _, st := range src.Streams() {
-		at[st.Name] = crawl(t, src, st.Name, nil, 100).Next
+		at[st.Name] = connectortest.Crawl(t, src, st.Name, nil, 100).Next
 	}
-	clock.add(24 * time.Hour)
+	clock.Add(24 * time.Hour)
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -202,7 +203,7 @@ func TestB27_OldRecordEditedIsSeen(t *testing.T) {
 	if shop.Move(10, "Bordeaux") == 0 {
 		t.Fatal("nobody moved")
 	}
-	see := func(stream string) connectors.Page { return crawl(t, src, stream, at[stream], 100) }
+	see := func(stream string) connectors.Page { return connectortest.Crawl(t, src, stream, at[stream], 100) }
 	if o := bodies[*crm.Order](see(prestashop.StreamOrders))["5"]; o == nil || o.State != crm.StateShipped {
 		t.Errorf("order %+v", o)
 	}
@@ -255,20 +256,20 @@ func TestB28_WindowsAcrossBothChanges(t *testing.T) {
 		src := connect(t, shop, clock)
 		ids, n := shop.IDs("orders"), 0
 		for _, change := range nights {
-			clock.set(change.Add(-4 * time.Hour))
-			at := crawl(t, src, prestashop.StreamOrders, nil, 100).Next
+			clock.Set(change.Add(-4 * time.Hour))
+			at := connectortest.Crawl(t, src, prestashop.StreamOrders, nil, 100).Next
 			for minute := -150; minute < 200; minute += 7 {
-				clock.set(change.Add(time.Duration(minute) * time.Minute))
+				clock.Set(change.Add(time.Duration(minute) * time.Minute))
 				id := ids[n%len(ids)]
 				n++
 				if err := shop.Save("orders", id); err != nil {
 					t.Fatal(err)
 				}
-				clock.add(time.Minute)
+				clock.Add(time.Minute)
 				if minute%3 == 0 { // not every run falls into every minute
 					continue
 				}
-				p := crawl(t, src, prestashop.StreamOrders, at, 60)
+				p := connectortest.Crawl(t, src, prestashop.StreamOrders, at, 60)
 				at = p.Next
 				if bodies[*crm.Order](p)[strconv.FormatInt(id, 10)] == nil {
 					t.Errorf("%s: written %d minutes from the change, order %d is not seen in the minute after", zone, minute, id)
@@ -292,7 +293,7 @@ func TestB30_Currencies(t *testing.T) {
 			t.Errorf("part %s: %+v", id, o)
 		}
 	}
-	for id, o := range bodies[*crm.Order](crawl(t, src, prestashop.StreamOrders, nil, 100)) {
+	for id, o := range bodies[*crm.Order](connectortest.Crawl(t, src, prestashop.StreamOrders, nil, 100)) {
 		state := number(t, shop.Text("orders", number(t, id), "current_state"))
 		if paid := shop.Text("order_states", state, "paid") == "1"; paid != o.CountsAsSale {
 			t.Errorf("order %s counts as a sale: %v, it is paid: %v", id, o.CountsAsSale, paid)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/shopspring/decimal"
 
+	"github.com/relance/relance/connectors"
 	"github.com/relance/relance/internal/crm"
 )
 
@@ -146,5 +147,5 @@ func (n normaliser) goods(b bundle, lang string) map[[2]ident]good {
 }
 
 func goneCart(id string) []crm.Fact {
-	return []crm.Fact{{Ref: crm.Ref{Kind: crm.KindCart, ID: id}, Gone: true, Body: &crm.Cart{ClosedBy: closedDeleted}}}
+	return connectors.Gone(crm.Ref{Kind: crm.KindCart, ID: id}, &crm.Cart{ClosedBy: closedDeleted})
 }

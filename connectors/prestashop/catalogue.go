@@ -7,6 +7,7 @@ import (
 
 	"github.com/shopspring/decimal"
 
+	"github.com/relance/relance/connectors"
 	"github.com/relance/relance/internal/crm"
 )
 
@@ -186,7 +187,7 @@ func (n normaliser) variationName(of string, c wireCombination, options []json.R
 
 func goneProduct(id string) []crm.Fact {
 	ref := crm.Ref{Kind: crm.KindProduct, ID: id}
-	return []crm.Fact{{Ref: ref, Gone: true, Body: &crm.Product{}}, {Ref: ref, Gone: true, Body: &crm.Stock{}}}
+	return connectors.Gone(ref, &crm.Product{}, &crm.Stock{})
 }
 
 // stock gives the facet of a row of stock_availables: of a product as a whole, or of one combination.
@@ -232,5 +233,5 @@ func (n normaliser) category(b bundle) ([]crm.Fact, error) {
 }
 
 func goneCategory(id string) []crm.Fact {
-	return []crm.Fact{{Ref: crm.Ref{Kind: crm.KindCategory, ID: id}, Gone: true, Body: &crm.Category{}}}
+	return connectors.Gone(crm.Ref{Kind: crm.KindCategory, ID: id}, &crm.Category{})
 }

@@ -43,10 +43,10 @@ func newShop(t *testing.T, change func(*presshop.Options)) connectortest.Shop {
 	})
 	var o presshop.Options
 	change(&o)
-	clock.add(12 * time.Hour) // west of Paris what was recorded has not happened yet
+	clock.Add(12 * time.Hour) // west of Paris what was recorded has not happened yet
 	connect := func(key string) func(string) (connectors.Source, error) {
 		return func(url string) (connectors.Source, error) {
-			return prestashop.New(prestashop.Config{URL: url, Key: key, Clock: clock.now}, nil)
+			return prestashop.New(prestashop.Config{URL: url, Key: key, Clock: clock.Now}, nil)
 		}
 	}
 	id := func(s string) int64 {
@@ -62,9 +62,9 @@ func newShop(t *testing.T, change func(*presshop.Options)) connectortest.Shop {
 		Secrets: []string{presshop.DefaultKey, wrongKey},
 		Stream:  prestashop.StreamOrders, Kind: crm.KindOrder,
 		IDs:  func() []string { return texts(shop.IDs("orders")) },
-		Tick: func() { clock.add(time.Hour) },
+		Tick: func() { clock.Add(time.Hour) },
 		Touch: func(ids ...string) error {
-			clock.add(time.Second)
+			clock.Add(time.Second)
 			var ns []int64
 			for _, s := range ids {
 				ns = append(ns, id(s))
@@ -85,7 +85,7 @@ func newShop(t *testing.T, change func(*presshop.Options)) connectortest.Shop {
 		Tasks: func() []connectors.Task {
 			return []connectors.Task{{Kind: connectors.TaskUnsubscribe, Key: "1"}, {Kind: connectors.TaskUnsubscribe, Key: "4"}, {Kind: connectors.TaskUnsubscribe, Key: "99999"}}
 		},
-		Zone: cmp.Or(o.Zone, "Europe/Paris"), Now: clock.now, SetClock: clock.set,
+		Zone: cmp.Or(o.Zone, "Europe/Paris"), Now: clock.Now, SetClock: clock.Set,
 		Skew: func(d time.Duration) {
 			mu.Lock()
 			defer mu.Unlock()

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/relance/relance/connectors"
+	"github.com/relance/relance/connectors/lenient"
 	"github.com/relance/relance/internal/crm"
 )
 
@@ -55,7 +57,7 @@ func (n normaliser) customer(b bundle) ([]crm.Fact, error) {
 		return nil, errors.New("a customer without an id")
 	}
 	if w.Deleted {
-		return goneCustomer(string(w.ID)), nil
+		return connectors.GoneCustomer(string(w.ID)), nil
 	}
 	ref := crm.Ref{Kind: crm.KindCustomer, ID: string(w.ID)}
 	c := &crm.Customer{
@@ -215,19 +217,5 @@ func (n normaliser) address(w wireAddress) *crm.Address {
 
 // civilDate reads a birthday; "" when it is none.
 func civilDate(s string) string {
-	for _, layout := range []string{time.DateOnly, wire, "02/01/2006", "02.01.2006", "20060102"} {
-		if t, err := time.Parse(layout, strings.TrimSpace(s)); err == nil && t.Year() > 1800 {
-			return t.Format(time.DateOnly)
-		}
-	}
-	return ""
-}
-
-func goneCustomer(id string) []crm.Fact {
-	ref := crm.Ref{Kind: crm.KindCustomer, ID: id}
-	return []crm.Fact{
-		{Ref: ref, Gone: true, Body: &crm.Customer{}},
-		{Ref: ref, Gone: true, Body: &crm.Address{}},
-		{Ref: ref, Gone: true, Body: &crm.OptIn{}},
-	}
+	return lenient.CivilDate(s, time.DateOnly, wire, "02/01/2006", "02.01.2006", "20060102")
 }

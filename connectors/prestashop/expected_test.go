@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/relance/relance/connectors/connectortest"
 	"github.com/relance/relance/connectors/prestashop"
 	"github.com/relance/relance/internal/crm"
 )
@@ -22,7 +23,7 @@ func TestCrawlEqualsTheRecordings(t *testing.T) {
 }
 
 func ordersEqual(t *testing.T, src *prestashop.Source) {
-	p := crawl(t, src, prestashop.StreamOrders, nil, 100)
+	p := connectortest.Crawl(t, src, prestashop.StreamOrders, nil, 100)
 	gross, sales, states, lines, base, paid, completed, coupons, purchases := map[string]int64{}, map[string]int64{}, map[string]int{}, 0, int64(0), 0, 0, 0, map[string]int{}
 	for id, o := range bodies[*crm.Order](p) {
 		gross[o.Currency] += o.Total
@@ -73,7 +74,7 @@ func ordersEqual(t *testing.T, src *prestashop.Source) {
 }
 
 func customersEqual(t *testing.T, src *prestashop.Source) {
-	p := crawl(t, src, prestashop.StreamCustomers, nil, 40)
+	p := connectortest.Crawl(t, src, prestashop.StreamCustomers, nil, 40)
 	guests, births, emails, locales, groups := 0, 0, map[string]bool{}, map[string]int{}, map[string]int{}
 	for id, c := range bodies[*crm.Customer](p) {
 		emails[crm.NormEmail(c.Email)] = true
@@ -96,7 +97,7 @@ func customersEqual(t *testing.T, src *prestashop.Source) {
 		t.Errorf("locales %v, groups %v", locales, groups)
 	}
 	said := map[string]int{}
-	consents := bodies[*crm.OptIn](crawl(t, src, prestashop.StreamConsents, nil, 100))
+	consents := bodies[*crm.OptIn](connectortest.Crawl(t, src, prestashop.StreamConsents, nil, 100))
 	for id, o := range bodies[*crm.OptIn](p) {
 		said[o.Value]++
 		if d := cmp.Diff(o, consents[id]); d != "" {
@@ -122,7 +123,7 @@ func customersEqual(t *testing.T, src *prestashop.Source) {
 
 func refundsEqual(t *testing.T, src *prestashop.Source) {
 	sums := map[string]int64{}
-	all := bodies[*crm.Refund](crawl(t, src, prestashop.StreamRefunds, nil, 7))
+	all := bodies[*crm.Refund](connectortest.Crawl(t, src, prestashop.StreamRefunds, nil, 7))
 	for id, r := range all {
 		sums[r.Currency] += r.Amount
 		if r.OrderID == "" || r.At == 0 || len(r.Lines) == 0 || id != "30" && r.Lines[0].ProductID == "" {
@@ -136,7 +137,7 @@ func refundsEqual(t *testing.T, src *prestashop.Source) {
 }
 
 func cartsEqual(t *testing.T, src *prestashop.Source) {
-	p := crawl(t, src, prestashop.StreamCarts, nil, 100)
+	p := connectortest.Crawl(t, src, prestashop.StreamCarts, nil, 100)
 	carts, anonymous := bodies[*crm.Cart](p), 0
 	for id, c := range carts {
 		if c.CustomerID == "" {
@@ -159,7 +160,7 @@ func cartsEqual(t *testing.T, src *prestashop.Source) {
 }
 
 func catalogueEqual(t *testing.T, src *prestashop.Source) {
-	p := crawl(t, src, prestashop.StreamProducts, nil, 10)
+	p := connectortest.Crawl(t, src, prestashop.StreamProducts, nil, 10)
 	brands, variations := map[string]int{}, 0
 	all := bodies[*crm.Product](p)
 	for id, b := range all {
@@ -180,11 +181,11 @@ func catalogueEqual(t *testing.T, src *prestashop.Source) {
 	if b := all["1000000000001"]; b == nil || b.Name != "Robe Crème 1 (S, Bleu nuit)" && len(b.Name) <= len("Robe Crème 1") {
 		t.Errorf("variation %+v", b)
 	}
-	stock := bodies[*crm.Stock](crawl(t, src, prestashop.StreamStock, nil, 3))
+	stock := bodies[*crm.Stock](connectortest.Crawl(t, src, prestashop.StreamStock, nil, 3))
 	if len(stock) != 81 || stock["1"] == nil || *stock["1"].Stock != 172 || !stock["1"].InStock {
 		t.Errorf("%d rows of stock, %+v", len(stock), stock["1"])
 	}
-	if cs := bodies[*crm.Category](crawl(t, src, prestashop.StreamCategories, nil, 4)); len(cs) != 11 || cs["3"].Name != "Vêtements" || cs["3"].ParentID != "2" {
+	if cs := bodies[*crm.Category](connectortest.Crawl(t, src, prestashop.StreamCategories, nil, 4)); len(cs) != 11 || cs["3"].Name != "Vêtements" || cs["3"].ParentID != "2" {
 		t.Errorf("%d categories", len(cs))
 	}
 }
@@ -194,7 +195,7 @@ func idsEqual(t *testing.T, src *prestashop.Source) {
 		prestashop.StreamOrderIDs: 401, prestashop.StreamCustomerIDs: 151, prestashop.StreamRefundIDs: 31, prestashop.StreamCartIDs: 53,
 		prestashop.StreamProductIDs: 81, prestashop.StreamCategoryIDs: 11,
 	} {
-		p := crawl(t, src, stream, nil, 5)
+		p := connectortest.Crawl(t, src, stream, nil, 5)
 		count, err := src.Count(t.Context(), stream)
 		if len(p.IDs) != n || count != n || err != nil {
 			t.Errorf("%s: %d ids, %d counted, want %d; %v", stream, len(p.IDs), count, n, err)

@@ -110,13 +110,7 @@ func (n normaliser) fill(page *connectors.Page, kind crm.Kind, bundles []bundle)
 		if err == nil {
 			facts, err = n.facts(kind, b)
 		}
-		ref := crm.Ref{Kind: kind, ID: textID(b.main)}
-		if err != nil {
-			page.Rejected = append(page.Rejected, connectors.Rejected{Ref: ref, Reason: lenient.Reason(err), Raw: body})
-			continue
-		}
-		page.Facts = append(page.Facts, facts...)
-		page.Raw = append(page.Raw, connectors.RawRecord{Ref: ref, Body: body})
+		page.Take(crm.Ref{Kind: kind, ID: textID(b.main)}, body, facts, err)
 	}
 }
 

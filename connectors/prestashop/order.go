@@ -7,6 +7,7 @@ import (
 
 	"github.com/shopspring/decimal"
 
+	"github.com/relance/relance/connectors"
 	"github.com/relance/relance/internal/crm"
 )
 
@@ -216,7 +217,7 @@ func histories(raws []json.RawMessage) []wireHistory {
 
 func goneOrder(id string) []crm.Fact {
 	ref := crm.Ref{Kind: crm.KindOrder, ID: id}
-	return []crm.Fact{{Ref: ref, Gone: true, Body: &crm.Order{}}, {Ref: ref, Gone: true, Body: &crm.OptIn{}}}
+	return connectors.Gone(ref, &crm.Order{}, &crm.OptIn{})
 }
 
 // either is the first amount that is written at all.

@@ -42,7 +42,7 @@ type single struct {
 func (s *Source) one(kind crm.Kind) (single, error) {
 	switch kind {
 	case crm.KindCustomer:
-		return single{kind, s.customers(), goneCustomer}, nil
+		return single{kind, s.customers(), connectors.GoneCustomer}, nil
 	case crm.KindOrder:
 		return single{kind, s.orders(), goneOrder}, nil
 	case crm.KindRefund:

@@ -6,6 +6,7 @@ import (
 
 	"github.com/shopspring/decimal"
 
+	"github.com/relance/relance/connectors"
 	"github.com/relance/relance/internal/crm"
 )
 
@@ -121,5 +122,5 @@ func (d *dictionary) ofRate(rate amount) currency {
 }
 
 func goneRefund(id string) []crm.Fact {
-	return []crm.Fact{{Ref: crm.Ref{Kind: crm.KindRefund, ID: id}, Gone: true, Body: &crm.Refund{}}}
+	return connectors.Gone(crm.Ref{Kind: crm.KindRefund, ID: id}, &crm.Refund{})
 }

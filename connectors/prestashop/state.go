@@ -101,12 +101,6 @@ func (d *dictionary) byHand(st orderState) bool {
 
 // countsAsSale is mostly what PrestaShop's own flag `valid` says: a refunded order is no sale, also when no credit slip was
 // made. A paid one that waits for goods is (PrestaShop calls it valid only when it moves on): somebody bought.
-func countsAsSale(state string) bool {
-	switch state {
-	case crm.StateAccepted, crm.StateShipped, crm.StateCompleted:
-		return true
-	}
-	return false
-}
+func countsAsSale(state string) bool { return state != crm.StateRefunded && crm.CountsAsSale(state) }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

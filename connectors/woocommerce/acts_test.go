@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/relance/relance/connectors"
+	"github.com/relance/relance/connectors/connectortest"
 	"github.com/relance/relance/connectors/mapping"
 	"github.com/relance/relance/connectors/woocommerce"
 	"github.com/relance/relance/connectors/woocommerce/wooshop"
@@ -311,7 +312,7 @@ func TestProbeSaysWhatTheKeyMayDoAndWhetherWebhooksCome(t *testing.T) {
 		if err != nil || !r.OK() {
 			t.Fatalf("%+v %v", r, err)
 		}
-		return finding(r, what).Text
+		return connectortest.FindingOf(r, what).Text
 	}
 	if text := probe(src, "webhooks"); !strings.HasPrefix(text, "0 of 12") || !strings.Contains(text, "relance run") {
 		t.Error(text)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/relance/relance/connectors"
+	"github.com/relance/relance/connectors/connectortest"
 	"github.com/relance/relance/connectors/woocommerce"
 	"github.com/relance/relance/connectors/woocommerce/wooshop"
 	"github.com/relance/relance/internal/crm"
@@ -47,7 +48,7 @@ func TestB12_RunsEnd(t *testing.T) {
 	asked.watch(shop)
 	for _, st := range src.Streams() {
 		for _, size := range []int{1, 9, 50, 100} {
-			crawl(t, src, st.Name, nil, size)
+			connectortest.Crawl(t, src, st.Name, nil, size)
 		}
 	}
 	for _, q := range asked.take() {
@@ -76,14 +77,14 @@ func TestB12_RunsEnd(t *testing.T) {
 func TestB13_PagingByIDLosesNothing(t *testing.T) {
 	shop, clock := openShop(t)
 	src := connect(t, shop, clock)
-	first := crawl(t, src, woocommerce.StreamOrders, nil, 100)
-	clock.add(time.Hour)
+	first := connectortest.Crawl(t, src, woocommerce.StreamOrders, nil, 100)
+	clock.Add(time.Hour)
 	ids := shop.OrderIDs()[:130]
 	if err := shop.Bulk("completed", ids...); err != nil {
 		t.Fatal(err)
 	}
 	for _, size := range []int{100, 17, 5} {
-		got := crawl(t, src, woocommerce.StreamOrders, first.Next, size)
+		got := connectortest.Crawl(t, src, woocommerce.StreamOrders, first.Next, size)
 		seen := map[string]bool{}
 		for _, f := range got.Facts {
 			seen[f.Ref.ID] = true
@@ -100,8 +101,8 @@ func TestB13_PagingByIDLosesNothing(t *testing.T) {
 func TestB13_DeltaWithMovingRows(t *testing.T) {
 	shop, clock := openShop(t)
 	src := connect(t, shop, clock)
-	at := crawl(t, src, woocommerce.StreamOrders, nil, 100).Next
-	clock.add(time.Hour)
+	at := connectortest.Crawl(t, src, woocommerce.StreamOrders, nil, 100).Next
+	clock.Add(time.Hour)
 	ids := shop.OrderIDs()
 	changed, rest := ids[:200], ids[200:]
 	if err := shop.Bulk("completed", changed...); err != nil {
@@ -216,9 +217,9 @@ func TestB27_OldRecordEditedIsSeen(t *testing.T) {
 	src := connect(t, shop, clock)
 	cursors := map[string]connectors.Cursor{}
 	for _, st := range src.Streams() {
-		cursors[st.Name] = crawl(t, src, st.Name, nil, 100).Next
+		cursors[st.Name] = connectortest.Crawl(t, src, st.Name, nil, 100).Next
 	}
-	clock.add(24 * time.Hour)
+	clock.Add(24 * time.Hour)
 	order, customer := shop.OrderIDs("completed")[0], shop.CustomerIDs()[3]
 	refund, err := shop.Refund(order, "1.50", "Geste")
 	if err != nil {
@@ -234,15 +235,15 @@ func TestB27_OldRecordEditedIsSeen(t *testing.T) {
 		t.Fatal(err)
 	}
 	for stream, n := range map[string]int{woocommerce.StreamOrders: 1, woocommerce.StreamProducts: 1, woocommerce.StreamRefunds: 1, woocommerce.StreamOrdersTrash: 1} {
-		if p := crawl(t, src, stream, cursors[stream], 100); len(p.Raw) != n {
+		if p := connectortest.Crawl(t, src, stream, cursors[stream], 100); len(p.Raw) != n {
 			t.Errorf("%s: %d changed records, want %d", stream, len(p.Raw), n)
 		}
 	}
-	p := crawl(t, src, woocommerce.StreamRefunds, cursors[woocommerce.StreamRefunds], 100)
+	p := connectortest.Crawl(t, src, woocommerce.StreamRefunds, cursors[woocommerce.StreamRefunds], 100)
 	if r := p.Facts[0].Body.(*crm.Refund); p.Facts[0].Ref.ID != strconv.FormatInt(refund, 10) || r.Amount != 150 || r.Currency != "EUR" {
 		t.Errorf("refund %+v", r)
 	}
-	for _, f := range crawl(t, src, woocommerce.StreamCustomers, cursors[woocommerce.StreamCustomers], 100).Facts {
+	for _, f := range connectortest.Crawl(t, src, woocommerce.StreamCustomers, cursors[woocommerce.StreamCustomers], 100).Facts {
 		if o, ok := f.Body.(*crm.OptIn); ok && f.Ref.ID == strconv.FormatInt(customer, 10) && o.Value != "yes" {
 			t.Errorf("opt-in %+v", o)
 		}
@@ -253,14 +254,14 @@ func TestB27_OldRecordEditedIsSeen(t *testing.T) {
 func TestB28_WatermarkIsStartOfRunInGMT(t *testing.T) {
 	shop, clock := openShop(t)
 	src := connect(t, shop, clock)
-	start := clock.now()
+	start := clock.Now()
 	var at connectors.Cursor
 	for {
 		p, err := src.Pull(t.Context(), woocommerce.StreamOrders, at, 100)
 		if err != nil {
 			t.Fatal(err)
 		}
-		clock.add(10 * time.Minute) // a slow shop
+		clock.Add(10 * time.Minute) // a slow shop
 		if at = p.Next; !p.More {
 			break
 		}
@@ -291,7 +292,7 @@ func TestB30_Currencies(t *testing.T) {
 			t.Errorf("order %s is %d %s", id, o.Total, o.Currency)
 		}
 	}
-	for _, f := range crawl(t, src, woocommerce.StreamOrders, nil, 100).Facts {
+	for _, f := range connectortest.Crawl(t, src, woocommerce.StreamOrders, nil, 100).Facts {
 		o, ok := f.Body.(*crm.Order)
 		if !ok {
 			continue
@@ -312,7 +313,7 @@ func TestB30_Currencies(t *testing.T) {
 // B20: a list that shows a record twice, on one page or on two, gives it once, and the same each time.
 func TestB20_ARepeatedOrderIsOneRecord(t *testing.T) {
 	const order = `{"id":7,"status":"completed","currency":"EUR","total":"10.00","billing":{"email":"a@example.com"}}`
-	src, err := woocommerce.New(config("https://boutique.example.com", &clock{at: wooshop.RecordedAt()}), pages(func(_ string, perPage, page int) []string {
+	src, err := woocommerce.New(config("https://boutique.example.com", connectortest.NewClock(wooshop.RecordedAt())), pages(func(_ string, perPage, page int) []string {
 		return part([]string{order, order, strings.Replace(order, "7", "8", 1), order, strings.Replace(order, "7", "9", 1)}, perPage, page)
 	}))
 	if err != nil {
@@ -320,7 +321,7 @@ func TestB20_ARepeatedOrderIsOneRecord(t *testing.T) {
 	}
 	for _, size := range []int{2, 3, 100} {
 		seen := map[string]int{}
-		for _, f := range crawl(t, src, woocommerce.StreamOrders, nil, size).Facts {
+		for _, f := range connectortest.Crawl(t, src, woocommerce.StreamOrders, nil, size).Facts {
 			if _, ok := f.Body.(*crm.Order); ok {
 				seen[f.Ref.ID]++
 			}
@@ -368,16 +369,16 @@ func TestB28_AVariationThatMovesNoDateIsSeen(t *testing.T) {
 	src := connect(t, shop, clock)
 	ends := map[string]connectors.Cursor{}
 	for _, stream := range []string{woocommerce.StreamProducts, woocommerce.StreamVariations} {
-		ends[stream] = crawl(t, src, stream, nil, 100).Next
+		ends[stream] = connectortest.Crawl(t, src, stream, nil, 100).Next
 	}
-	clock.add(24 * time.Hour)
+	clock.Add(24 * time.Hour)
 	if err := shop.UpdateVariation(30, map[string]string{"price": "1.23"}); err != nil {
 		t.Fatal(err)
 	}
-	if p := crawl(t, src, woocommerce.StreamProducts, ends[woocommerce.StreamProducts], 100); len(p.Raw) != 0 {
+	if p := connectortest.Crawl(t, src, woocommerce.StreamProducts, ends[woocommerce.StreamProducts], 100); len(p.Raw) != 0 {
 		t.Errorf("%d products changed", len(p.Raw))
 	}
-	if v := productsOf(t, crawl(t, src, woocommerce.StreamVariations, ends[woocommerce.StreamVariations], 100))["30"]; v == nil || v.Price != 123 {
+	if v := productsOf(t, connectortest.Crawl(t, src, woocommerce.StreamVariations, ends[woocommerce.StreamVariations], 100))["30"]; v == nil || v.Price != 123 {
 		t.Errorf("%+v", v)
 	}
 }

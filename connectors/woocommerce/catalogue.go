@@ -6,6 +6,7 @@ import (
 	"html"
 	"strings"
 
+	"github.com/relance/relance/connectors"
 	"github.com/relance/relance/connectors/lenient"
 	"github.com/relance/relance/internal/crm"
 )
@@ -137,7 +138,7 @@ func (n normaliser) category(raw []byte) (crm.Ref, []crm.Fact, error) {
 }
 
 func goneCategory(id string) []crm.Fact {
-	return []crm.Fact{{Ref: crm.Ref{Kind: crm.KindCategory, ID: id}, Gone: true, Body: &crm.Category{}}}
+	return connectors.Gone(crm.Ref{Kind: crm.KindCategory, ID: id}, &crm.Category{})
 }
 
 // lostRef finds at least the id of a body that cannot be read as a whole.

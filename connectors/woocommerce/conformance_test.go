@@ -19,9 +19,9 @@ func TestConformance(t *testing.T) {
 
 func newShop(t *testing.T) connectortest.Shop {
 	t.Helper()
-	clock := &clock{at: wooshop.RecordedAt()}
+	clock := connectortest.NewClock(wooshop.RecordedAt())
 	var skew atomic.Int64
-	shop, err := wooshop.New(wooshop.Options{Clock: func() time.Time { return clock.now().Add(time.Duration(skew.Load())) }})
+	shop, err := wooshop.New(wooshop.Options{Clock: func() time.Time { return clock.Now().Add(time.Duration(skew.Load())) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,9 +44,9 @@ func newShop(t *testing.T) connectortest.Shop {
 		Secrets: []string{wooshop.DefaultSecret, wooshop.DefaultKey, "ck_somebody_else", wooshop.DefaultWebhookSecret},
 		Stream:  woocommerce.StreamOrders, Kind: crm.KindOrder,
 		IDs:  func() []string { return texts(shop.OrderIDs()) },
-		Tick: func() { clock.add(time.Hour) },
+		Tick: func() { clock.Add(time.Hour) },
 		Touch: func(ids ...string) error {
-			clock.add(time.Second)
+			clock.Add(time.Second)
 			for _, s := range ids {
 				if err := shop.UpdateOrder(id(s), wooshop.OrderChange{}); err != nil {
 					return err
@@ -67,6 +67,6 @@ func newShop(t *testing.T) connectortest.Shop {
 		Tasks: func() []connectors.Task {
 			return []connectors.Task{{Kind: connectors.TaskHooks}, {Kind: connectors.TaskUnsubscribe, Key: "5"}}
 		},
-		Zone: "Europe/Paris", Now: clock.now, SetClock: clock.set, Skew: func(d time.Duration) { skew.Store(int64(d)) },
+		Zone: "Europe/Paris", Now: clock.Now, SetClock: clock.Set, Skew: func(d time.Duration) { skew.Store(int64(d)) },
 	}
 }

@@ -102,12 +102,7 @@ func attributes(ms []meta) map[string]string {
 
 // civilDate reads the ways in which shops keep a birthday; "" when it is none of them.
 func civilDate(s string) string {
-	for _, layout := range []string{time.DateOnly, "02/01/2006", "02.01.2006", "20060102", wireTime, time.DateTime} {
-		if t, err := time.Parse(layout, strings.TrimSpace(s)); err == nil && t.Year() > 1800 {
-			return t.Format(time.DateOnly)
-		}
-	}
-	return ""
+	return lenient.CivilDate(s, time.DateOnly, "02/01/2006", "02.01.2006", "20060102", wireTime, time.DateTime)
 }
 
 // locale writes WordPress's names as BCP 47: "de_DE_formal" is "de-DE". "" for what is no locale.
@@ -122,13 +117,4 @@ func locale(s string) string {
 		return lang
 	}
 	return lang + "-" + region
-}
-
-func goneCustomer(id string) []crm.Fact {
-	ref := crm.Ref{Kind: crm.KindCustomer, ID: id}
-	return []crm.Fact{
-		{Ref: ref, Gone: true, Body: &crm.Customer{}},
-		{Ref: ref, Gone: true, Body: &crm.Address{}},
-		{Ref: ref, Gone: true, Body: &crm.OptIn{}},
-	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jarcoal/httpmock"
 
+	"github.com/relance/relance/connectors/connectortest"
 	"github.com/relance/relance/connectors/woocommerce"
 	"github.com/relance/relance/connectors/woocommerce/wooshop"
 	"github.com/relance/relance/internal/crm"
@@ -25,7 +26,7 @@ func answering(t *testing.T, status int, h http.Header, body string) *woocommerc
 		}
 		return r, nil
 	})
-	c := config("https://boutique.example.com", &clock{at: wooshop.RecordedAt()})
+	c := config("https://boutique.example.com", connectortest.NewClock(wooshop.RecordedAt()))
 	src, err := woocommerce.New(c, mt)
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/relance/relance/connectors/connectortest"
 	"github.com/relance/relance/connectors/woocommerce"
 	"github.com/relance/relance/connectors/woocommerce/wooshop"
 	"github.com/relance/relance/internal/crm"
@@ -27,7 +28,7 @@ func TestCrawlEqualsExpected(t *testing.T) {
 }
 
 func ordersEqual(t *testing.T, src *woocommerce.Source, want wooshop.Expectation) {
-	live, trash := crawl(t, src, woocommerce.StreamOrders, nil, 100), crawl(t, src, woocommerce.StreamOrdersTrash, nil, 100)
+	live, trash := connectortest.Crawl(t, src, woocommerce.StreamOrders, nil, 100), connectortest.Crawl(t, src, woocommerce.StreamOrdersTrash, nil, 100)
 	if live.Total != len(want.OrderIDs) || trash.Total != want.OrdersByStatus["trash"] {
 		t.Errorf("totals %d and %d", live.Total, trash.Total)
 	}
@@ -84,7 +85,7 @@ func ordersEqual(t *testing.T, src *woocommerce.Source, want wooshop.Expectation
 }
 
 func customersEqual(t *testing.T, src *woocommerce.Source, want wooshop.Expectation) {
-	p := crawl(t, src, woocommerce.StreamCustomers, nil, 40)
+	p := connectortest.Crawl(t, src, woocommerce.StreamCustomers, nil, 40)
 	byRole, births, optins := map[string]int{}, 0, map[string]int{}
 	for _, f := range p.Facts {
 		switch b := f.Body.(type) {
@@ -114,7 +115,7 @@ func customersEqual(t *testing.T, src *woocommerce.Source, want wooshop.Expectat
 }
 
 func refundsEqual(t *testing.T, src *woocommerce.Source, want wooshop.Expectation) {
-	p := crawl(t, src, woocommerce.StreamRefunds, nil, 30)
+	p := connectortest.Crawl(t, src, woocommerce.StreamRefunds, nil, 30)
 	n, sum := 0, int64(0)
 	for _, f := range p.Facts {
 		r := f.Body.(*crm.Refund)
@@ -136,7 +137,7 @@ func refundsEqual(t *testing.T, src *woocommerce.Source, want wooshop.Expectatio
 
 func productsEqual(t *testing.T, src *woocommerce.Source, want wooshop.Expectation) {
 	byStatus := map[string]int{"trash": want.ProductsByStatus["trash"]} // leaves no trace in the list
-	for _, f := range crawl(t, src, woocommerce.StreamProducts, nil, 100).Facts {
+	for _, f := range connectortest.Crawl(t, src, woocommerce.StreamProducts, nil, 100).Facts {
 		p := f.Body.(*crm.Product)
 		byStatus[p.Status]++
 		if p.Currency != "EUR" {
@@ -147,7 +148,7 @@ func productsEqual(t *testing.T, src *woocommerce.Source, want wooshop.Expectati
 		t.Errorf("products by status: %s", d)
 	}
 	for _, size := range []int{1, 3, 100} {
-		parents, variations := map[string]int{}, crawl(t, src, woocommerce.StreamVariations, nil, size)
+		parents, variations := map[string]int{}, connectortest.Crawl(t, src, woocommerce.StreamVariations, nil, size)
 		for _, f := range variations.Facts {
 			p := f.Body.(*crm.Product)
 			parents[p.ParentID]++
@@ -160,7 +161,7 @@ func productsEqual(t *testing.T, src *woocommerce.Source, want wooshop.Expectati
 		}
 	}
 	names := map[string]bool{}
-	for _, f := range crawl(t, src, woocommerce.StreamCategories, nil, 5).Facts {
+	for _, f := range connectortest.Crawl(t, src, woocommerce.StreamCategories, nil, 5).Facts {
 		names[f.Body.(*crm.Category).Name] = true
 	}
 	if len(names) != 11 || !names["Écharpes & foulards"] {
@@ -169,7 +170,7 @@ func productsEqual(t *testing.T, src *woocommerce.Source, want wooshop.Expectati
 }
 
 func idsEqual(t *testing.T, src *woocommerce.Source, want wooshop.Expectation) {
-	p := crawl(t, src, woocommerce.StreamOrderIDs, nil, 100)
+	p := connectortest.Crawl(t, src, woocommerce.StreamOrderIDs, nil, 100)
 	all := append(texts(want.OrderIDs), "103", "104")
 	less := cmpopts.SortSlices(func(a, b string) bool { return a < b })
 	if d := cmp.Diff(all, p.IDs, less); d != "" || p.Total != len(all) {
@@ -182,7 +183,7 @@ func idsEqual(t *testing.T, src *woocommerce.Source, want wooshop.Expectation) {
 		if stream == woocommerce.StreamProductIDs {
 			ids += want.Variations // the shop announces products only
 		}
-		if p := crawl(t, src, stream, nil, 100); len(p.IDs) != ids || p.Total != n {
+		if p := connectortest.Crawl(t, src, stream, nil, 100); len(p.IDs) != ids || p.Total != n {
 			t.Errorf("%s: %d ids, total %d, want %d and %d", stream, len(p.IDs), p.Total, ids, n)
 		}
 	}

@@ -5,54 +5,28 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strconv"
-	"sync"
 	"testing"
-	"time"
 
-	"github.com/relance/relance/connectors"
+	"github.com/relance/relance/connectors/connectortest"
 	"github.com/relance/relance/connectors/mapping"
 	"github.com/relance/relance/connectors/woocommerce"
 	"github.com/relance/relance/connectors/woocommerce/wooshop"
 )
 
-// clock is the shop's clock, moved by hand.
-type clock struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at
-}
-
-func (c *clock) set(at time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = at
-}
-
-func (c *clock) add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(d)
-}
-
-func openShop(t *testing.T) (*wooshop.Shop, *clock) {
+func openShop(t *testing.T) (*wooshop.Shop, *connectortest.Clock) {
 	t.Helper()
-	c := &clock{at: wooshop.RecordedAt()}
-	s, err := wooshop.New(wooshop.Options{Clock: c.now})
+	c := connectortest.NewClock(wooshop.RecordedAt())
+	s, err := wooshop.New(wooshop.Options{Clock: c.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s, c
 }
 
-func config(url string, c *clock) woocommerce.Config {
+func config(url string, c *connectortest.Clock) woocommerce.Config {
 	return woocommerce.Config{
 		URL: url, Key: wooshop.DefaultKey, Secret: wooshop.DefaultSecret, WebhookSecret: wooshop.DefaultWebhookSecret,
-		Clock: c.now, Mapping: mapping.Mapping{
+		Clock: c.Now, Mapping: mapping.Mapping{
 			Consent:  &mapping.Consent{Customer: "meta.newsletter_optin", Order: "meta.newsletter_optin"},
 			Birthday: "meta.date_naissance", Statuses: map[string]string{"en-preparation": "accepted"},
 		},
@@ -60,7 +34,7 @@ func config(url string, c *clock) woocommerce.Config {
 }
 
 // connect serves a shop and gives a source that reads it.
-func connect(t *testing.T, s *wooshop.Shop, c *clock, change ...func(*woocommerce.Config)) *woocommerce.Source {
+func connect(t *testing.T, s *wooshop.Shop, c *connectortest.Clock, change ...func(*woocommerce.Config)) *woocommerce.Source {
 	t.Helper()
 	srv := httptest.NewServer(s)
 	t.Cleanup(srv.Close)
@@ -73,31 +47,6 @@ func connect(t *testing.T, s *wooshop.Shop, c *clock, change ...func(*woocommerc
 		t.Fatal(err)
 	}
 	return src
-}
-
-// crawl runs one stream to its end and gives all its pages as one.
-func crawl(t *testing.T, src connectors.Source, stream string, at connectors.Cursor, size int) connectors.Page {
-	t.Helper()
-	all := connectors.Page{}
-	for n := 0; ; n++ {
-		p, err := src.Pull(t.Context(), stream, at, size)
-		if err != nil {
-			t.Fatalf("%s: %v", stream, err)
-		}
-		if n == 0 {
-			all.Total = p.Total
-		}
-		all.Facts = append(all.Facts, p.Facts...)
-		all.Raw = append(all.Raw, p.Raw...)
-		all.Rejected = append(all.Rejected, p.Rejected...)
-		all.IDs = append(all.IDs, p.IDs...)
-		if all.Next, at = p.Next, p.Next; !p.More {
-			return all
-		}
-		if n > 2000 {
-			t.Fatalf("%s does not end", stream)
-		}
-	}
 }
 
 func texts(ids []int64) []string {

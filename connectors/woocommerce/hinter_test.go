@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/relance/relance/connectors/connectortest"
 	"github.com/relance/relance/connectors/woocommerce"
 	"github.com/relance/relance/connectors/woocommerce/wooshop"
 	"github.com/relance/relance/internal/crm"
@@ -14,7 +15,7 @@ import (
 
 func hinter(t *testing.T, secret string) *woocommerce.Source {
 	t.Helper()
-	c := config("http://127.0.0.1", &clock{at: wooshop.RecordedAt()})
+	c := config("http://127.0.0.1", connectortest.NewClock(wooshop.RecordedAt()))
 	c.WebhookSecret = secret
 	src, err := woocommerce.New(c, http.DefaultTransport)
 	if err != nil {

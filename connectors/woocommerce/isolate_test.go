@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/relance/relance/connectors"
+	"github.com/relance/relance/connectors/connectortest"
 	"github.com/relance/relance/connectors/woocommerce"
 	"github.com/relance/relance/internal/crm"
 )
@@ -48,7 +49,7 @@ func sourceBehind(t *testing.T, on func(path, body string) bool) *woocommerce.So
 
 // One record on which a plugin breaks is named and left behind; all others are read.
 func TestB7_ARecordThatBreaksTheShopIsLeftBehind(t *testing.T) {
-	want := crawl(t, plain(t), woocommerce.StreamOrders, nil, 100)
+	want := connectortest.Crawl(t, plain(t), woocommerce.StreamOrders, nil, 100)
 	bad := want.Raw[3].Ref.ID
 	src := sourceBehind(t, func(path, body string) bool {
 		return strings.HasSuffix(path, "/orders") && strings.Contains(body, `{"id":`+bad+`,"parent_id"`)
@@ -56,7 +57,7 @@ func TestB7_ARecordThatBreaksTheShopIsLeftBehind(t *testing.T) {
 	if _, err := src.Pull(context.Background(), woocommerce.StreamOrders, nil, 100); err == nil {
 		t.Fatal("a page with the record is read")
 	}
-	got := crawl(t, src, woocommerce.StreamOrders, nil, 1)
+	got := connectortest.Crawl(t, src, woocommerce.StreamOrders, nil, 1)
 	if len(got.Rejected) != 1 || got.Rejected[0].Ref.ID != bad || got.Rejected[0].Reason == "" {
 		t.Fatalf("rejected: %+v", got.Rejected)
 	}
@@ -76,7 +77,7 @@ func TestB7_AShopThatBreaksOnEverythingIsNoBadRecord(t *testing.T) {
 
 // The variations of one product that break the shop do not keep those of others away.
 func TestB7_VariationsThatBreakTheShop(t *testing.T) {
-	want := crawl(t, plain(t), woocommerce.StreamVariations, nil, 100)
+	want := connectortest.Crawl(t, plain(t), woocommerce.StreamVariations, nil, 100)
 	first := true
 	broken := ""
 	src := sourceBehind(t, func(path, _ string) bool {
@@ -85,7 +86,7 @@ func TestB7_VariationsThatBreakTheShop(t *testing.T) {
 		}
 		return path == broken
 	})
-	got := crawl(t, src, woocommerce.StreamVariations, nil, 1)
+	got := connectortest.Crawl(t, src, woocommerce.StreamVariations, nil, 1)
 	if len(got.Rejected) != 1 || len(got.Facts) == 0 || len(got.Facts) >= len(want.Facts) {
 		t.Errorf("%d rejected, %d variations of %d", len(got.Rejected), len(got.Facts), len(want.Facts))
 	}
@@ -99,12 +100,12 @@ func plain(t *testing.T) *woocommerce.Source {
 
 // A refund of such an order is rejected alone, with all other refunds read.
 func TestB7_ARefundOfAnOrderThatBreaksTheShop(t *testing.T) {
-	want := crawl(t, plain(t), woocommerce.StreamRefunds, nil, 100)
+	want := connectortest.Crawl(t, plain(t), woocommerce.StreamRefunds, nil, 100)
 	order := want.Facts[0].Body.(*crm.Refund).OrderID
 	src := sourceBehind(t, func(path, body string) bool {
 		return strings.HasSuffix(path, "/orders") && strings.Contains(body, `{"id":`+order+`,"currency"`)
 	})
-	got := crawl(t, src, woocommerce.StreamRefunds, nil, 100)
+	got := connectortest.Crawl(t, src, woocommerce.StreamRefunds, nil, 100)
 	if len(got.Rejected) == 0 || len(got.Rejected)+len(got.Facts) != len(want.Facts) {
 		t.Errorf("%d rejected, %d refunds of %d", len(got.Rejected), len(got.Facts), len(want.Facts))
 	}

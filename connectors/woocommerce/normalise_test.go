@@ -98,7 +98,7 @@ func TestStates(t *testing.T) {
 			t.Errorf("%s is %s, want %s", status, got, want)
 		}
 	}
-	if countsAsSale(crm.StateOnHold) || countsAsSale(crm.StateOther) || !countsAsSale(crm.StateRefunded) {
+	if crm.CountsAsSale(crm.StateOnHold) || crm.CountsAsSale(crm.StateOther) || !crm.CountsAsSale(crm.StateRefunded) {
 		t.Error("wrong states count as sales")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/relance/relance/connectors/connectortest"
 	"github.com/relance/relance/connectors/woocommerce"
 	"github.com/relance/relance/connectors/woocommerce/wooshop"
 	"github.com/relance/relance/internal/fault"
@@ -94,8 +95,8 @@ func TestBehindProxies(t *testing.T) {
 		"plain, a wrong key":                 {wrongKey: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			clock := &clock{at: wooshop.RecordedAt()}
-			shop, err := wooshop.New(wooshop.Options{Home: c.home, TLSProxy: c.tellsTLS, Clock: func() time.Time { return clock.now().Add(c.ahead) }})
+			clock := connectortest.NewClock(wooshop.RecordedAt())
+			shop, err := wooshop.New(wooshop.Options{Home: c.home, TLSProxy: c.tellsTLS, Clock: func() time.Time { return clock.Now().Add(c.ahead) }})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -137,7 +138,7 @@ func TestBehindProxies(t *testing.T) {
 func TestPlainHTTPNeverCarriesTheKey(t *testing.T) {
 	var seen http.Header
 	var url string
-	src, err := woocommerce.New(config("http://boutique.example.com", &clock{at: wooshop.RecordedAt()}), roundTrip(func(r *http.Request) *http.Response {
+	src, err := woocommerce.New(config("http://boutique.example.com", connectortest.NewClock(wooshop.RecordedAt())), roundTrip(func(r *http.Request) *http.Response {
 		if r.Header.Get("Authorization") != "" {
 			seen = maps.Clone(r.Header)
 		}

@@ -94,7 +94,7 @@ func (n normaliser) decodeOrder(raw []byte) (wireOrder, *crm.Order, error) {
 	o := &crm.Order{
 		Number: string(w.Number), CustomerID: string(w.CustomerID), Email: string(w.Billing.Email),
 		FirstName: string(w.Billing.FirstName), LastName: string(w.Billing.LastName),
-		Status: string(w.Status), State: state, CountsAsSale: countsAsSale(state), Currency: cur, TotalRaw: string(w.Total),
+		Status: string(w.Status), State: state, CountsAsSale: crm.CountsAsSale(state), Currency: cur, TotalRaw: string(w.Total),
 		PlacedAt: crm.Instant(w.Created), PaidAt: crm.Instant(w.Paid), CompletedAt: crm.Instant(w.Completed),
 		ModifiedAt: crm.Instant(w.Modified), Via: string(w.CreatedVia), Attribution: attribution(w.Meta),
 	}
@@ -179,14 +179,6 @@ func (n normaliser) state(status string) string {
 		return crm.StateTrash
 	}
 	return crm.StateOther
-}
-
-func countsAsSale(state string) bool {
-	switch state {
-	case crm.StateAccepted, crm.StateShipped, crm.StateCompleted, crm.StateRefunded:
-		return true
-	}
-	return false
 }
 
 const attributionPrefix = "_wc_order_attribution_"

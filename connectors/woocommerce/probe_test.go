@@ -8,21 +8,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/relance/relance/connectors"
+	"github.com/relance/relance/connectors/connectortest"
 	"github.com/relance/relance/connectors/mapping"
 	"github.com/relance/relance/connectors/woocommerce"
 	"github.com/relance/relance/connectors/woocommerce/wooshop"
 	"github.com/relance/relance/internal/fault"
 )
-
-func finding(r connectors.ProbeResult, what string) connectors.Finding {
-	for _, f := range r.Findings {
-		if f.What == what {
-			return f
-		}
-	}
-	return connectors.Finding{}
-}
 
 func TestProbe(t *testing.T) {
 	shop, clock := openShop(t)
@@ -30,7 +21,7 @@ func TestProbe(t *testing.T) {
 	if err != nil || !r.OK() {
 		t.Fatalf("%+v %v", r.Findings, err)
 	}
-	if r.Name != "Atelier Lumière" || r.Version != "9.9.5" || r.Zone != "Europe/Paris" || r.Currency != "EUR" || !r.ShopTime.Equal(clock.now()) {
+	if r.Name != "Atelier Lumière" || r.Version != "9.9.5" || r.Zone != "Europe/Paris" || r.Currency != "EUR" || !r.ShopTime.Equal(clock.Now()) {
 		t.Errorf("%+v", r)
 	}
 }
@@ -60,7 +51,7 @@ func TestProbeFindings(t *testing.T) {
 				}
 			})
 			r, _ := src.Probe(t.Context())
-			if f := finding(r, c.what); f.OK || !strings.Contains(f.Mend, c.mend) || f.Text == "" {
+			if f := connectortest.FindingOf(r, c.what); f.OK || !strings.Contains(f.Mend, c.mend) || f.Text == "" {
 				t.Errorf("finding %+v, want it to mend by %q; all: %+v", f, c.mend, r.Findings)
 			}
 		})
@@ -71,7 +62,7 @@ func TestProbeFindings(t *testing.T) {
 func TestShopManagerSeesNoConsent(t *testing.T) {
 	shop, clock := openShop(t)
 	src := connect(t, shop, clock, func(c *woocommerce.Config) { c.Key += "_manager" })
-	p := crawl(t, src, woocommerce.StreamCustomers, nil, 100)
+	p := connectortest.Crawl(t, src, woocommerce.StreamCustomers, nil, 100)
 	if len(p.Facts) != 2*155 { // customer and address
 		t.Errorf("%d facts", len(p.Facts))
 	}
@@ -106,7 +97,7 @@ func TestTLSWithPrivateAuthority(t *testing.T) {
 }
 
 func TestValidate(t *testing.T) {
-	good := config("https://boutique.example.com", &clock{})
+	good := config("https://boutique.example.com", &connectortest.Clock{})
 	if ps := good.Validate(); len(ps) > 0 {
 		t.Errorf("%+v", ps)
 	}
@@ -123,7 +114,7 @@ func TestValidate(t *testing.T) {
 		"no secret":    {func(c *woocommerce.Config) { c.Secret = "" }, "$.secret"},
 		"no such file": {func(c *woocommerce.Config) { c.CAFile = "/nowhere.pem" }, "$.ca_file"},
 	} {
-		cfg := config("https://boutique.example.com", &clock{})
+		cfg := config("https://boutique.example.com", &connectortest.Clock{})
 		c.change(&cfg)
 		ps := cfg.Validate()
 		if len(ps) != 1 || ps[0].Path != c.path || ps[0].Want == "" {
@@ -143,7 +134,7 @@ func TestAMappingThatCannotBeMeant(t *testing.T) {
 		"$.mapping.consent.customer":        {Consent: &mapping.Consent{Customer: "newsletter_optin"}},
 		"$.mapping.brand":                   {Brand: "attribute."},
 	} {
-		cfg := config("https://boutique.example.com", &clock{})
+		cfg := config("https://boutique.example.com", &connectortest.Clock{})
 		cfg.Mapping = m
 		_, err := woocommerce.New(cfg, nil)
 		if fault.ClassOf(err) != fault.Operator || !strings.Contains(err.Error(), want) || fault.HintOf(err) == "" {

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/relance/relance/connectors"
-	"github.com/relance/relance/connectors/lenient"
 	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/fault"
 )
@@ -282,12 +281,7 @@ func idsOf(raws []json.RawMessage) []string {
 func add(page *connectors.Page, raws []json.RawMessage, normalise func([]byte) (crm.Ref, []crm.Fact, error)) {
 	for _, raw := range raws {
 		ref, facts, err := normalise(raw)
-		if err != nil {
-			page.Rejected = append(page.Rejected, connectors.Rejected{Ref: ref, Reason: lenient.Reason(err), Raw: raw})
-			continue
-		}
-		page.Facts = append(page.Facts, facts...)
-		page.Raw = append(page.Raw, connectors.RawRecord{Ref: ref, Body: raw})
+		page.Take(ref, raw, facts, err)
 	}
 }
 

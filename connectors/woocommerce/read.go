@@ -33,7 +33,7 @@ func (s *Source) readInto(ctx context.Context, ref crm.Ref, page *connectors.Pag
 	case crm.KindOrder, crm.KindCart:
 		return s.readOrder(ctx, ref.ID, page)
 	case crm.KindCustomer:
-		return s.readOne(ctx, "customers", ref.ID, goneCustomer, s.norm.customer, page)
+		return s.readOne(ctx, "customers", ref.ID, connectors.GoneCustomer, s.norm.customer, page)
 	case crm.KindCategory:
 		return s.readOne(ctx, "products/categories", ref.ID, goneCategory, s.norm.category, page)
 	case crm.KindProduct:

@@ -10,13 +10,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/relance/relance/connectors/connectortest"
 	"github.com/relance/relance/connectors/woocommerce"
 	"github.com/relance/relance/internal/crm"
 )
 
 // Before 9.0 there is no /refunds: the same refunds are found through their orders.
 func TestRefundsWithoutAListOfThem(t *testing.T) {
-	want := crawl(t, plain(t), woocommerce.StreamRefunds, nil, 100)
+	want := connectortest.Crawl(t, plain(t), woocommerce.StreamRefunds, nil, 100)
 	shop, c := openShop(t)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/wc/v3/refunds") {
@@ -35,14 +36,14 @@ func TestRefundsWithoutAListOfThem(t *testing.T) {
 	if n, err := src.Count(context.Background(), woocommerce.StreamRefunds); n != -1 || err != nil {
 		t.Errorf("count: %d %v", n, err)
 	}
-	got := crawl(t, src, woocommerce.StreamRefunds, nil, 100)
+	got := connectortest.Crawl(t, src, woocommerce.StreamRefunds, nil, 100)
 	byID := func(a, b crm.Fact) int { return strings.Compare(a.Ref.ID, b.Ref.ID) }
 	slices.SortFunc(got.Facts, byID)
 	slices.SortFunc(want.Facts, byID)
 	if diff := cmp.Diff(want.Facts, got.Facts); diff != "" || len(got.Facts) == 0 {
 		t.Errorf("%d refunds (-list +orders):\n%s", len(got.Facts), diff)
 	}
-	ids := crawl(t, src, woocommerce.StreamRefundIDs, nil, 100)
+	ids := connectortest.Crawl(t, src, woocommerce.StreamRefundIDs, nil, 100)
 	var facts []string
 	for _, f := range want.Facts {
 		facts = append(facts, f.Ref.ID)

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/relance/relance/connectors"
+	"github.com/relance/relance/connectors/connectortest"
 	"github.com/relance/relance/connectors/woocommerce"
 	"github.com/relance/relance/connectors/woocommerce/wooshop"
 	"github.com/relance/relance/internal/crm"
@@ -39,7 +40,7 @@ func TestReadingAProductReadsItsVariations(t *testing.T) {
 	if d := cmp.Diff([]crm.Ref{{Kind: crm.KindProduct, ID: "19"}}, refs); d != "" {
 		t.Error(d)
 	}
-	whole := productsOf(t, crawl(t, src, woocommerce.StreamVariations, nil, 10))
+	whole := productsOf(t, connectortest.Crawl(t, src, woocommerce.StreamVariations, nil, 10))
 	for _, id := range []string{"19", "21"} {
 		p, err := src.Read(t.Context(), crm.Ref{Kind: crm.KindProduct, ID: id})
 		if err != nil {
@@ -67,7 +68,7 @@ func TestAVariationThatIsDeleted(t *testing.T) {
 	if err != nil || len(p.Facts) != 1 || !p.Facts[0].Gone || p.Facts[0].Ref.ID != "21" {
 		t.Errorf("%+v %v", p.Facts, err)
 	}
-	for _, id := range crawl(t, src, woocommerce.StreamProductIDs, nil, 100).IDs {
+	for _, id := range connectortest.Crawl(t, src, woocommerce.StreamProductIDs, nil, 100).IDs {
 		if id == "21" {
 			t.Error("it is still listed")
 		}
@@ -97,7 +98,7 @@ func TestManyVariations(t *testing.T) {
 		}
 		list = append(list, fmt.Sprintf(`{"id":%d,"variations":[%s]}`, i+1, strings.Join(ids, ",")))
 	}
-	src, err := woocommerce.New(config("https://boutique.example.com", &clock{at: wooshop.RecordedAt()}), pages(func(path string, perPage, page int) []string {
+	src, err := woocommerce.New(config("https://boutique.example.com", connectortest.NewClock(wooshop.RecordedAt())), pages(func(path string, perPage, page int) []string {
 		parent := 0
 		switch {
 		case strings.HasSuffix(path, "/products"):
@@ -169,7 +170,7 @@ func TestNormaliseEqualsPull(t *testing.T) {
 		if st.Mode == connectors.ModeIDs {
 			continue
 		}
-		p := crawl(t, src, st.Name, nil, 100)
+		p := connectortest.Crawl(t, src, st.Name, nil, 100)
 		before := shop.Requests()
 		var facts []crm.Fact
 		for _, raw := range p.Raw {

@@ -85,6 +85,15 @@ const (
 	StateOther     = "other"    // a status nobody mapped
 )
 
+// CountsAsSale tells whether an order in this state was bought; one that was refunded in full was, and its revenue is 0.
+func CountsAsSale(state string) bool {
+	switch state {
+	case StateAccepted, StateShipped, StateCompleted, StateRefunded:
+		return true
+	}
+	return false
+}
+
 // Order is the facet order. Amounts are minor units of Currency, tax-inclusive.
 type Order struct {
 	Number       string

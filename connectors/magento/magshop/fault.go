@@ -10,14 +10,6 @@ import (
 // Fault is something that goes wrong with one answer. Use the constructors.
 type Fault = modelshop.Fault
 
-// SetFault asks hook before each answer what goes wrong with it; nil means nothing. A nil hook ends all trouble.
-// The hook is called by many requests at once.
-func (s *Shop) SetFault(hook func(*http.Request) *Fault) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.fault = hook
-}
-
 // Throttled is a 429 of the proxy before the shop.
 func Throttled(after time.Duration) *Fault {
 	a := refuse(http.StatusTooManyRequests, "Too Many Requests", nil)

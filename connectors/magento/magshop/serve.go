@@ -49,14 +49,7 @@ func noRoute() reply { return refuse(http.StatusNotFound, "Request does not matc
 
 // ServeHTTP answers the REST API and /magento_version.
 func (s *Shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	s.requests++
-	hook := s.fault
-	s.mu.Unlock()
-	var f *Fault
-	if hook != nil {
-		f = hook(r)
-	}
+	f := s.Take(r)
 	date := s.opts.Clock().UTC().Format(http.TimeFormat) // what is shown was true at or after it
 	a := s.answer(r)
 	a.Header.Set("Date", date)

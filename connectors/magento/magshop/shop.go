@@ -4,11 +4,12 @@ import (
 	"cmp"
 	"encoding/json"
 	"maps"
-	"net/http"
 	"slices"
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/relance/relance/connectors/modelshop"
 )
 
 // Options of a shop. Zero values give a usable one.
@@ -51,6 +52,8 @@ type table struct {
 
 // Shop is the shop. Safe for concurrent use; it is an http.Handler.
 type Shop struct {
+	modelshop.Traffic
+
 	opts Options
 
 	mu         sync.Mutex
@@ -65,8 +68,6 @@ type Shop struct {
 	stocks     map[int64]object // by product
 	nonces     map[string]bool
 	nextRow    int64 // lines, addresses
-	fault      func(*http.Request) *Fault
-	requests   int
 }
 
 // New makes a shop in the recorded state.
@@ -165,13 +166,6 @@ func (s *Shop) now() string { return s.opts.Clock().UTC().Format(time.DateTime) 
 
 // touch moves the date of a record.
 func (s *Shop) touch(r *record) { r.data["updated_at"] = s.now() }
-
-// Requests is the number of requests answered so far.
-func (s *Shop) Requests() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.requests
-}
 
 // IDs lists the records of a kind: orders, customers, carts, products, creditmemos, categories.
 func (s *Shop) IDs(kind string) []int64 {

@@ -10,14 +10,6 @@ import (
 // Fault is something that goes wrong with one answer. Use the constructors.
 type Fault = modelshop.Fault
 
-// SetFault asks hook before each answer what goes wrong with it; nil means nothing. A nil hook ends all trouble. The
-// hook is called by many requests at once.
-func (s *Shop) SetFault(hook func(*http.Request) *Fault) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.fault = hook
-}
-
 // Throttled is a 429 that asks to wait.
 func Throttled(after time.Duration) *Fault {
 	a := page(http.StatusTooManyRequests, "Too many requests")

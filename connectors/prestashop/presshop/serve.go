@@ -24,14 +24,7 @@ type reply = modelshop.Reply
 // ServeHTTP answers as /api/ and /webservice/dispatcher.php do.
 func (s *Shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	now := s.opts.Clock().UTC()
-	s.mu.Lock()
-	s.requests++
-	hook := s.fault
-	s.mu.Unlock()
-	var f *Fault
-	if hook != nil {
-		f = hook(r)
-	}
+	f := s.Take(r)
 	a := s.answer(r, now)
 	a.Header.Set("Date", now.Format(http.TimeFormat))
 	f.Send(w, r, a)

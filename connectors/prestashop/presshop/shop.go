@@ -11,10 +11,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/relance/relance/connectors/modelshop"
 )
 
 //go:embed recorded/tables.json.gz
@@ -44,6 +45,8 @@ func RecordedAt() time.Time { return time.Date(2026, 11, 22, 3, 57, 2, 0, time.U
 
 // Shop is the shop. Safe for concurrent use; it is an http.Handler.
 type Shop struct {
+	modelshop.Traffic
+
 	opts Options
 	zone *time.Location
 
@@ -54,9 +57,7 @@ type Shop struct {
 	junk      string
 	stumbles  map[stumble]bool
 	slips     map[int64]string // currency of each credit slip, for Truth
-	fault     func(*http.Request) *Fault
-	requests  int
-	lines     int64 // rows of orders made so far
+	lines     int64            // rows of orders made so far
 }
 
 type stumble struct {
@@ -226,13 +227,6 @@ func (s *Shop) Text(resource string, id int64, field string) string {
 		return r.text(field)
 	}
 	return ""
-}
-
-// Requests is the number of requests answered so far.
-func (s *Shop) Requests() int {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.requests
 }
 
 // SQL writes a field past PrestaShop's classes, as modules and imports do: no date moves.

@@ -14,14 +14,7 @@ const statusTrash = "trash"
 
 // ServeHTTP answers wc/v3 and the index.
 func (s *Shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	s.requests++
-	hook := s.fault
-	s.mu.Unlock()
-	var f *Fault
-	if hook != nil {
-		f = hook(r)
-	}
+	f := s.Take(r)
 	a := s.answer(r) //nolint:contextcheck // a webhook is delivered although whoever caused it went away
 	f.Send(w, r, a)
 }

@@ -7,11 +7,12 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"regexp"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/relance/relance/connectors/modelshop"
 )
 
 // Options of a shop. Zero values give a usable one.
@@ -36,6 +37,8 @@ const wireTime = "2006-01-02T15:04:05"
 
 // Shop is the shop. Safe for concurrent use; it is an http.Handler.
 type Shop struct {
+	modelshop.Traffic
+
 	opts  Options
 	zone  *time.Location
 	dates *regexp.Regexp
@@ -55,8 +58,6 @@ type Shop struct {
 	nextID     int64 // orders, refunds, products share WordPress's ids
 	nextUser   int64
 	nextRow    int64 // lines and meta
-	fault      func(*http.Request) *Fault
-	requests   int
 	nonces     map[string]time.Time
 
 	hooks hooks
@@ -194,13 +195,6 @@ func (t *table) ids(want func(*record) bool) []int64 {
 		}
 	}
 	return out
-}
-
-// Requests is the number of requests answered so far.
-func (s *Shop) Requests() int {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.requests
 }
 
 // OrderIDs lists the orders whose status is one of statuses; with none, all but those in the bin.
