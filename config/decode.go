@@ -17,7 +17,6 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/relance/relance/internal/crm"
-
 	"github.com/relance/relance/internal/spelling"
 )
 

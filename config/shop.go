@@ -13,7 +13,6 @@ import (
 	"github.com/relance/relance/connectors/magento"
 	"github.com/relance/relance/connectors/prestashop"
 	"github.com/relance/relance/connectors/woocommerce"
-
 	"github.com/relance/relance/internal/spelling"
 )
 

@@ -223,26 +223,16 @@ func (p *planning) remove(ctx context.Context, q store.Queryer) error {
 		if x.What != PlanRemoved {
 			continue
 		}
-		for after := int64(0); ; {
-			ms, err := Members(ctx, q, x.Segment, after, batchSize)
-			if err != nil {
-				return err
-			}
-			if len(ms) == 0 {
-				break
-			}
-			ids := make([]int64, len(ms))
-			for i, m := range ms {
-				ids[i] = m.ContactID
-			}
-			after = ids[len(ids)-1]
+		err := eachMembers(ctx, q, x.Segment, func(ids []int64) error {
 			x.Leave += int64(len(ids))
 			x.Leaving = append(x.Leaving, ids[:min(len(ids), max(p.o.Examples-len(x.Leaving), 0))]...)
-			if p.o.Leaving != nil {
-				if err := p.o.Leaving(ctx, x.Segment, ids); err != nil {
-					return err
-				}
+			if p.o.Leaving == nil {
+				return nil
 			}
+			return p.o.Leaving(ctx, x.Segment, ids)
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil

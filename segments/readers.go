@@ -93,6 +93,24 @@ func Members(ctx context.Context, q store.Queryer, segment string, after int64, 
 	return out, nil
 }
 
+// eachMembers pages through a segment's members.
+func eachMembers(ctx context.Context, q store.Queryer, segment string, use func(ids []int64) error) error {
+	for after := int64(0); ; {
+		ms, err := Members(ctx, q, segment, after, batchSize)
+		if err != nil || len(ms) == 0 {
+			return err
+		}
+		ids := make([]int64, len(ms))
+		for i, m := range ms {
+			ids[i] = m.ContactID
+		}
+		after = ids[len(ids)-1]
+		if err := use(ids); err != nil {
+			return err
+		}
+	}
+}
+
 // MembersAt evaluates a page of contacts at an instant, past or to come, by the facts that are known today. It gives
 // those that match and the id to go on after; 0 when that was the last page.
 func MembersAt(ctx context.Context, m *mirror.Mirror, s *rule.Segment, at crm.Instant, after int64, limit int) (ids []int64, next int64, err error) {

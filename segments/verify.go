@@ -158,24 +158,12 @@ func (c *subject) differences(s *setup, now crm.Instant, wants func(segment stri
 
 // orphans looks for members to whom nothing refers any more.
 func (r *Report) orphans(ctx context.Context, m *mirror.Mirror, s *setup) error {
-	q := m.DB().Read()
 	for _, sl := range s.slots {
-		for after := int64(0); sl.state == StateLive && r.wants(sl.segment); {
-			ms, err := Members(ctx, q, sl.segment, after, batchSize)
-			if err != nil {
-				return err
-			}
-			if len(ms) == 0 {
-				break
-			}
-			ids := make([]int64, len(ms))
-			for i, x := range ms {
-				ids[i] = x.ContactID
-			}
-			after = ids[len(ids)-1]
-			if err := r.lifeless(ctx, m, s, ids); err != nil {
-				return err
-			}
+		if sl.state != StateLive || !r.wants(sl.segment) {
+			continue
+		}
+		if err := eachMembers(ctx, m.DB().Read(), sl.segment, func(ids []int64) error { return r.lifeless(ctx, m, s, ids) }); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -64,21 +64,16 @@ type heldRecord struct {
 
 func held(r mirror.QuarantineRow) heldRecord {
 	return heldRecord{
-		Kind: r.Kind, ID: r.ID, Reason: r.Reason, Do: remedy(r), FirstAt: r.FirstAt.Time().Format(timeLayout), LastAt: r.LastAt.Time().Format(timeLayout),
+		Kind: r.Kind, ID: r.ID, Reason: r.Reason, Do: remedy(r), FirstAt: rfc(r.FirstAt), LastAt: rfc(r.LastAt),
 		Attempts: r.Attempts, Retry: r.Retryable(),
 	}
 }
 
-const timeLayout = "2006-01-02T15:04:05Z07:00"
-
 // Run lists them.
 func (c *quarantineListCmd) Run(d *deps) error {
-	var kind crm.Kind
-	var err error
-	if c.Kind != "" {
-		if kind, err = kindNamed(c.Kind); err != nil {
-			return err
-		}
+	kind, err := anyKind(c.Kind)
+	if err != nil {
+		return err
 	}
 	m, shop, done, err := d.openShop(c.Shop)
 	if err != nil {
@@ -214,12 +209,9 @@ func (quarantineRetryCmd) Help() string {
 
 // Run queues them.
 func (c *quarantineRetryCmd) Run(d *deps) error {
-	var kind crm.Kind
-	var err error
-	if c.Kind != "" {
-		if kind, err = kindNamed(c.Kind); err != nil {
-			return err
-		}
+	kind, err := anyKind(c.Kind)
+	if err != nil {
+		return err
 	}
 	m, shop, done, err := d.openShop(c.Shop)
 	if err != nil {

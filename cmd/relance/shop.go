@@ -38,6 +38,14 @@ func kindNamed(text string) (crm.Kind, error) {
 	return "", usage("%q is no kind of record; there are: %s", text, strings.Join(all, ", "))
 }
 
+// anyKind is kindNamed, but "" stands for every kind.
+func anyKind(text string) (crm.Kind, error) {
+	if text == "" {
+		return "", nil
+	}
+	return kindNamed(text)
+}
+
 // idNamed is an id from the command line; "-" reads it from standard input, so that it is in no shell history.
 func (d *deps) idNamed(text string) (string, error) {
 	if text != "-" {

@@ -1,12 +1,8 @@
 package oracletest_test
 
 import (
-	"archive/zip"
 	"fmt"
 	"os"
-	"path/filepath"
-	"runtime"
-	"strings"
 	"testing"
 	"time"
 	_ "time/tzdata" // as in the binary
@@ -14,37 +10,8 @@ import (
 	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/segments/oracletest"
 	"github.com/relance/relance/segments/rule"
+	"github.com/relance/relance/segments/rule/ruletest"
 )
-
-// zoneNames are those of the tz database that Go brings along.
-func zoneNames(t *testing.T) []string {
-	t.Helper()
-	r, err := zip.OpenReader(filepath.Join(runtime.GOROOT(), "lib", "time", "zoneinfo.zip")) //nolint:staticcheck // tests run where they are built
-	if err != nil {
-		t.Skip("no tz database to list:", err)
-	}
-	defer func() { _ = r.Close() }()
-	var names []string
-	for _, f := range r.File {
-		if !strings.HasSuffix(f.Name, "/") {
-			names = append(names, f.Name)
-		}
-	}
-	return names
-}
-
-// shifts are the instants between two years at which clocks of a zone were or will be put.
-func shifts(zone *time.Location, from, to int) []time.Time {
-	var out []time.Time
-	for at := time.Date(from, 1, 1, 0, 0, 0, 0, time.UTC).In(zone); ; {
-		_, end := at.ZoneBounds()
-		if end.IsZero() || end.Year() >= to {
-			return out
-		}
-		at = end.In(zone)
-		out = append(out, at)
-	}
-}
 
 // odd tells that clocks were put around midnight, or the calendar: what is most easily got wrong.
 func odd(shift time.Time) bool {
@@ -118,13 +85,13 @@ func TestEveryZoneOfTheDatabase(t *testing.T) {
 	const day = 24 * time.Hour
 	var sum oracletest.Tally
 	zones, looked := 0, map[string]bool{}
-	for n, name := range zoneNames(t) {
+	for n, name := range ruletest.ZoneNames(t) {
 		zone, err := time.LoadLocation(name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		zones++
-		for _, shift := range chosen(n, shifts(zone, 1971, 2038)) {
+		for _, shift := range chosen(n, ruletest.ClockChanges(zone, 1971, 2038)) {
 			_, was := shift.Add(-time.Second).In(zone).Zone()
 			_, is := shift.Zone()
 			key := fmt.Sprint(shift.Unix(), was, is)

@@ -191,14 +191,7 @@ func (b *bought) next(p *crm.Profile, t crm.Instant) crm.Instant {
 }
 
 func (b *bought) turn(p *crm.Profile, t crm.Instant) (crm.Instant, reason) {
-	at, f, came := b.tally(p, nil).turn(t, b.holds)
-	switch {
-	case at == crm.Never:
-		return at, reason{}
-	case came:
-		return at, b.window.came("an order dated %s", f.at)
-	}
-	return at, b.window.left("the order of %s", f.at)
+	return b.window.turnOf(b.tally(p, nil), t, b.holds)
 }
 
 func (b *bought) needs() crm.Needs {

@@ -119,6 +119,18 @@ func (x tally) turn(t crm.Instant, holds func(n, k int64) bool) (at crm.Instant,
 	return crm.Never, dated{}, false
 }
 
+// turnOf is the turn of purchases that a window looks at.
+func (w window) turnOf(x tally, t crm.Instant, holds func(n, k int64) bool) (crm.Instant, reason) {
+	at, f, came := x.turn(t, holds)
+	switch {
+	case at == crm.Never:
+		return at, reason{}
+	case came:
+		return at, w.came("an order dated %s", f.at)
+	}
+	return at, w.left("the order of %s", f.at)
+}
+
 // ends are the facts in the order in which they cease to count.
 func (x tally) ends() []dated {
 	byEnd := func(x, y dated) int {

@@ -107,14 +107,7 @@ func (b *boughtWith) next(p *crm.Profile, t crm.Instant) crm.Instant {
 }
 
 func (b *boughtWith) turn(p *crm.Profile, t crm.Instant) (crm.Instant, reason) {
-	at, f, came := b.tally(p, nil).turn(t, once)
-	switch {
-	case at == crm.Never:
-		return at, reason{}
-	case came:
-		return at, b.window.came("an order dated %s", f.at)
-	}
-	return at, b.window.left("the order of %s", f.at)
+	return b.window.turnOf(b.tally(p, nil), t, once)
 }
 
 func (b *boughtWith) needs() crm.Needs {

@@ -105,13 +105,9 @@ func (k ranked) inForce(p *crm.Profile, t crm.Instant) (in *crm.Thresholds, next
 	return in, next
 }
 
-// RankValue is what a contact is ranked by at t: the instant of the last purchase, the number of purchases, or the
+// value is what a contact is ranked by at t: the instant of the last purchase, the number of purchases, or the
 // revenue in a currency; false for somebody who never bought, or never in that currency. The thresholds of an audience
 // are made of the same values.
-func RankValue(p *crm.Profile, by, currency string, t crm.Instant) (int64, bool) {
-	return ranked{}.value(p, by, currency, t)
-}
-
 func (k ranked) value(p *crm.Profile, by, currency string, t crm.Instant) (n int64, bought bool) {
 	if by == byOrders {
 		for _, f := range k.all.purchases(p, window{}, nil).facts {

@@ -1,15 +1,13 @@
 package rule_test
 
 import (
-	"archive/zip"
-	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/segments/rule"
+	"github.com/relance/relance/segments/rule/ruletest"
 )
 
 // counts is when an order of at counts for a condition with that window: the first and the last instant of it, and
@@ -87,46 +85,16 @@ func TestPeriodsOfTheCalendar(t *testing.T) {
 	}
 }
 
-// zoneNames are all of the tz database that Go brings along.
-func zoneNames(t *testing.T) []string {
-	t.Helper()
-	r, err := zip.OpenReader(filepath.Join(runtime.GOROOT(), "lib", "time", "zoneinfo.zip")) //nolint:staticcheck // tests run where they are built
-	if err != nil {
-		t.Skip("no tz database to list:", err)
-	}
-	defer func() { _ = r.Close() }()
-	var names []string
-	for _, f := range r.File {
-		if !strings.HasSuffix(f.Name, "/") {
-			names = append(names, f.Name)
-		}
-	}
-	return names
-}
-
-// changes are the instants between two years at which clocks of a zone were put.
-func changes(loc *time.Location, from, to int) []time.Time {
-	var out []time.Time
-	for at := time.Date(from, 1, 1, 0, 0, 0, 0, time.UTC).In(loc); ; {
-		_, end := at.ZoneBounds()
-		if end.IsZero() || end.Year() >= to {
-			return out
-		}
-		out = append(out, end)
-		at = end
-	}
-}
-
 // TestClocksOnTheWallOfEveryZone looks for each quarter of an hour around each change: the instant must show that
 // time and be the first that does, or none does and it is the change that skips it.
 func TestClocksOnTheWallOfEveryZone(t *testing.T) {
 	n := 0
-	for _, name := range zoneNames(t) {
+	for _, name := range ruletest.ZoneNames(t) {
 		loc, err := time.LoadLocation(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, change := range changes(loc, 1970, 2040) {
+		for _, change := range ruletest.ClockChanges(loc, 1970, 2040) {
 			_, before := change.Add(-time.Second).Zone()
 			_, after := change.Zone()
 			size := max(before, after) - min(before, after)
@@ -197,12 +165,12 @@ func TestPeriodsOfEveryZone(t *testing.T) {
 		segments[name] = segment(t, "bought: {in: "+name+"}")
 	}
 	n := 0
-	for _, zone := range zoneNames(t) {
+	for _, zone := range ruletest.ZoneNames(t) {
 		loc, err := time.LoadLocation(zone)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i, change := range append(changes(loc, 1993, 2030), time.Date(2028, 2, 29, 12, 0, 0, 0, loc)) {
+		for i, change := range append(ruletest.ClockChanges(loc, 1993, 2030), time.Date(2028, 2, 29, 12, 0, 0, 0, loc)) {
 			if i%12 != 0 && change.Hour() > 0 && change.Hour() < 23 {
 				continue // those at midnight are what matters
 			}
