@@ -25,7 +25,7 @@ func (l *loader) domain(f *files, c *Config) {
 		return
 	}
 	l.problemsIn(f.campaignDocs, f.campaigns.Validate(mailer.Known{
-		Segments: set(maps.Keys(f.segments)), Templates: known, Audiences: set(maps.Keys(c.Audiences)),
+		Segments: f.segments, Templates: known, Audiences: set(maps.Keys(c.Audiences)),
 	}))
 	l.mayLeave(f, c)
 }

@@ -30,9 +30,10 @@ func Schema(kind string) ([]byte, error) {
 	}
 	s := r.Reflect(v)
 	s.Title = "Relance: " + kind
-	if kind == "segments" {
-		segmentWords(s) // there is no secret in it: the key of a share is none
-	} else {
+	switch kind {
+	case "segments", "campaigns":
+		segmentWords(s) // the key of a share is no secret
+	default:
 		secretFiles(s)
 	}
 	out, err := json.MarshalIndent(s, "", "  ")
@@ -66,7 +67,7 @@ func mapped(t reflect.Type) *jsonschema.Schema {
 		return &jsonschema.Schema{Ref: "#/$defs/" + t.Name()} // as segmentWords defines them
 	case reflect.TypeFor[mailer.Occurrence]():
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{
-			{Type: "string", Enum: []any{mailer.OccurrenceOnce, mailer.OccurrenceEach, mailer.OccurrenceCart}},
+			{Type: "string", Enum: []any{mailer.OccurrenceOnce, mailer.OccurrenceEach, mailer.OccurrenceCart, mailer.OccurrenceOrder, mailer.OccurrenceYear}},
 			object(mailer.OccurrenceAgain),
 		}}
 	}

@@ -56,17 +56,18 @@ func (e *Engine) takeSteps(ctx context.Context, tx *store.Tx, p *pass, rows []en
 	for i := range rows {
 		n := &rows[i]
 		r, ok := p.campaigns[n.Campaign]
-		at, there := 0, false
+		var at *step
+		there := false
 		if ok {
 			at, there = r.step(n.Step)
 		}
 		switch state, sent := existing[sendKey{n.Campaign, n.Step, n.ContactID, n.Occurrence}]; {
 		case !there:
 			n.State, n.ExitReason = enrolmentExited, string(StepRemoved)
-		case r.steps[at].template == "":
-			n.goTo(r, at+1, n.DueAt)
+		case at.template == "":
+			n.goTo(r, at.next, n.DueAt)
 		case sent && state.Terminal(): // an edit moved it back to a step that it has had: never twice
-			n.goTo(r, at+1, n.DueAt)
+			n.goTo(r, at.next, n.DueAt)
 		case sent:
 			n.State = enrolmentSending
 		default:
@@ -74,14 +75,14 @@ func (e *Engine) takeSteps(ctx context.Context, tx *store.Tx, p *pass, rows []en
 			id := tx.NewID()
 			sends = append(sends, []any{
 				id, n.Campaign, n.Step, n.ContactID, n.Occurrence, n.Lane, n.ID, n.AudienceID, n.ShopID, r.kind,
-				string(Ready), p.now, n.DueAt, n.DueAt, n.DueAt.Add(r.notAfter), 1,
+				string(Ready), p.now, n.DueAt, n.DueAt, n.DueAt.Add(r.notAfter), 1, n.About, n.Variants, r.priority, n.TriggeredAt,
 			})
 			logs = append(logs, []any{id, 1, p.now, string(Ready)})
 		}
 	}
 	err = tx.Insert(ctx, "sends", []string{
 		"id", "campaign", "step", "contact_id", "occurrence", "lane", "enrolment_id", "audience_id", "shop_id", "kind",
-		"state", "created_at", "due_at", "until_at", "not_after", "moves",
+		"state", "created_at", "due_at", "until_at", "not_after", "moves", "about", "variants", "priority", "triggered_at",
 	}, sends)
 	if err != nil {
 		return 0, again(tx, err)

@@ -137,7 +137,7 @@ func TestWaitsAndEditsAndRemovedSteps(t *testing.T) {
 		max, lea := w.contact("max@example.com"), w.contact("lea@example.com")
 		w.enter(max, anybody, w.now)
 		w.run()
-		spec.Steps[1].Wait = "3h" // max stands there already: the edit is in force from the next step on
+		spec.Steps[1].Wait = &mailer.WaitSpec{For: "3h"} // max stands there already: the edit is in force from the next step on
 		spec.Steps[2].Send.Template = "welcome"
 		if d := w.deploy(mailer.CampaignFile{"plain": spec}); d[0].What != "changed" || d[0].Generation != 2 {
 			t.Fatalf("%+v", d)

@@ -125,11 +125,11 @@ func (g *gating) set(c *candidate) verdict {
 	if c.run.campaign == nil {
 		return refuse(StepRemoved)
 	}
-	i, ok := c.run.step(c.Step)
-	if !ok || c.run.steps[i].template == "" {
+	at, ok := c.run.step(c.Step)
+	if !ok || at.template == "" {
 		return refuse(StepRemoved)
 	}
-	c.template = c.run.steps[i].template
+	c.template = at.template
 	marketing := c.Kind == KindMarketing
 	switch {
 	case c.run.state != CampaignArmed:

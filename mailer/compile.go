@@ -1,60 +1,50 @@
 package mailer
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/fault"
+	"github.com/relance/relance/segments/rule"
 )
 
 const defaultNotAfter = 24 * time.Hour
 
 // campaign is a CampaignSpec with its texts read and its defaults filled in.
 type campaign struct {
-	id           string
-	title        string
-	kind         string
-	audience     string
-	segment      string
-	occurrence   string
-	againAfter   time.Duration
-	exitWhenLeft bool
-	notAfter     time.Duration
-	quiet        quiet
-	holdout      int
-	steps        []step
-}
-
-type step struct {
 	id       string
-	wait     time.Duration
-	template string // "" for a wait
+	title    string
+	kind     string
+	audience string
+	topic    string
+	trigger
+	policy
+	exitIf *rule.Segment // nil: none
+	goal   *goal         // nil: none
+	steps  []step        // flat: those of branches and variants follow their parent
+	byID   map[string]int
+	refers rule.File // the segments that its conditions lean on, as they were at deployment
 }
 
-func (c *campaign) step(id string) (int, bool) {
-	for i, s := range c.steps {
-		if s.id == id {
-			return i, true
-		}
+// step finds a step; false for one that is no longer there, and for "", the end.
+func (c *campaign) step(id string) (*step, bool) {
+	i, ok := c.byID[id]
+	if !ok {
+		return nil, false
 	}
-	return 0, false
-}
-
-// arrive gives the position at the i-th step for somebody who comes to it at an instant: a wait is due when it is
-// over, a send at once. ok is false beyond the last step.
-func (c *campaign) arrive(i int, at crm.Instant) (id string, due crm.Instant, ok bool) {
-	if i >= len(c.steps) {
-		return "", at, false
-	}
-	return c.steps[i].id, at.Add(c.steps[i].wait), true
+	return &c.steps[i], true
 }
 
 // compiler reads one definition and collects what is wrong with it.
 type compiler struct {
 	path     string
 	known    *Known // nil: names are not checked (a stored definition was, when it was deployed)
+	segments rule.File
 	problems []fault.Problem
+	out      *campaign
 }
 
 func (k *compiler) wrong(path, message, want string) {
@@ -73,20 +63,41 @@ func (k *compiler) span(path, raw string, standard time.Duration) time.Duration 
 	return d
 }
 
-func compile(id string, s CampaignSpec, known *Known) (*campaign, []fault.Problem) {
-	k := &compiler{path: yamlPath(id), known: known}
+// condition compiles a segment condition and notes what it leans on; nil for none and after a problem.
+func (k *compiler) condition(path string, raw *rule.Condition) *rule.Segment {
+	if raw == nil {
+		return nil
+	}
+	s, problems := rule.CompileIn(k.segments, k.path+path, *raw)
+	k.problems = append(k.problems, problems...)
+	if s != nil {
+		for id := range s.Below() {
+			k.out.refers[id] = k.segments[id]
+		}
+	}
+	return s
+}
+
+// segment checks the name of a segment.
+func (k *compiler) segment(path, id string) string {
+	if _, ok := k.segments[id]; !ok && k.known != nil {
+		k.wrong(path, "there is no segment "+quoted(id), oneOf(slices.Sorted(maps.Keys(k.segments))))
+	}
+	return id
+}
+
+// compile reads a definition. segments are those of the files, or those stored with it.
+func compile(id string, s CampaignSpec, segments rule.File, known *Known) (*campaign, []fault.Problem) {
 	c := &campaign{
-		id: id, title: s.Title, kind: orElse(s.Kind, KindMarketing), audience: orElse(s.Audience, "default"), segment: s.Trigger.Enters,
-		exitWhenLeft: s.ExitWhenLeft == nil || *s.ExitWhenLeft, holdout: s.Holdout,
+		id: id, title: orElse(s.Title, id), kind: orElse(s.Kind, KindMarketing), audience: orElse(s.Audience, "default"),
+		topic: orElse(s.Topic, TopicMarketing), byID: map[string]int{}, refers: rule.File{},
 	}
-	if c.title == "" {
-		c.title = id
-	}
-	k.names(id, s, c)
-	k.occurrence(s, c)
-	c.notAfter = k.span(".not_after", s.NotAfter, defaultNotAfter)
-	k.quiet(s, c)
-	k.holdout(c)
+	k := &compiler{path: yamlPath(id), known: known, segments: segments, out: c}
+	k.names(id, c)
+	k.trigger(s, c)
+	k.policy(s, c)
+	c.exitIf = k.condition(".exit_if", s.ExitIf)
+	k.goal(s, c)
 	k.steps(s, c)
 	return c, k.problems
 }

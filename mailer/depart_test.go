@@ -55,7 +55,7 @@ func (w *world) identities() {
 func TestAMergeEndsWhatIsUnderWayForTheMergedContact(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		spec := plainCampaign()
-		spec.Steps = append([]mailer.StepSpec{{ID: "pause", Wait: "3d"}}, spec.Steps...)
+		spec.Steps = append([]mailer.StepSpec{{ID: "pause", Wait: &mailer.WaitSpec{For: "3d"}}}, spec.Steps...)
 		w.armAll(mailer.CampaignFile{"plain": plainCampaign(), "later": spec})
 		a, b := w.contact("a@example.com"), w.contact("b@example.com")
 		w.waiting(a, anybody)
@@ -159,7 +159,7 @@ func TestB47_TheLedgerCountsOnWithoutThePerson(t *testing.T) {
 		w.sender(func(s *mailer.Sender) { s.Provider = box })
 		transactional := plainCampaign()
 		transactional.Kind = mailer.KindTransactional
-		transactional.Steps = append([]mailer.StepSpec{{ID: "pause", Wait: "1d"}}, transactional.Steps...)
+		transactional.Steps = append([]mailer.StepSpec{{ID: "pause", Wait: &mailer.WaitSpec{For: "1d"}}}, transactional.Steps...)
 		w.armAll(mailer.CampaignFile{"plain": plainCampaign(), "receipt": transactional})
 		ana, bob := w.contact("ana@example.com"), w.contact("bob@example.com")
 		w.enter(ana, anybody, w.now)

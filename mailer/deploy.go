@@ -4,15 +4,17 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/goccy/go-yaml"
 
 	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/fault"
 	"github.com/relance/relance/internal/mirror"
 	"github.com/relance/relance/internal/store"
+	"github.com/relance/relance/segments/rule"
 )
 
 // States of a campaign.
@@ -47,8 +49,8 @@ type Deployed struct {
 
 // Deploy stores definitions: a changed one becomes a new generation, which every process runs from its next step on;
 // a new campaign is a draft. Campaigns missing from specs are paused. The specs are all of the installation, and
-// valid. Called at start and at reload.
-func Deploy(ctx context.Context, m *mirror.Mirror, specs CampaignFile, now crm.Instant) ([]Deployed, error) {
+// valid; segments are those of the files. Called at start and at reload.
+func Deploy(ctx context.Context, m *mirror.Mirror, specs CampaignFile, segments rule.File, now crm.Instant) ([]Deployed, error) {
 	var done []Deployed
 	err := m.DB().Write(ctx, "mailer.deploy", func(tx *store.Tx) error {
 		done = nil
@@ -61,7 +63,7 @@ func Deploy(ctx context.Context, m *mirror.Mirror, specs CampaignFile, now crm.I
 			stored[r.Campaign] = r
 		}
 		for _, id := range slices.Sorted(maps.Keys(specs)) {
-			d, err := deployOne(ctx, tx, id, specs[id], stored[id], now)
+			d, err := deployOne(ctx, tx, id, specs[id], segments, stored[id], now)
 			if err != nil {
 				return err
 			}
@@ -84,13 +86,11 @@ func Deploy(ctx context.Context, m *mirror.Mirror, specs CampaignFile, now crm.I
 	return done, nil
 }
 
-func deployOne(ctx context.Context, tx *store.Tx, id string, spec CampaignSpec, old campaignRow, now crm.Instant) (Deployed, error) {
-	text, err := json.Marshal(spec)
+func deployOne(ctx context.Context, tx *store.Tx, id string, spec CampaignSpec, segments rule.File, old campaignRow, now crm.Instant) (Deployed, error) {
+	text, hash, err := encode(id, spec, segments)
 	if err != nil {
-		return Deployed{}, fmt.Errorf("writing the definition of %s: %w", id, err)
+		return Deployed{}, err
 	}
-	sum := sha256.Sum256(text)
-	hash := hex.EncodeToString(sum[:])
 	d := Deployed{Campaign: id, Generation: old.Generation, What: "unchanged"}
 	back := old.State == CampaignPaused && old.Reason == reasonNotInFiles
 	if old.Hash == hash && !back {
@@ -108,7 +108,7 @@ func deployOne(ctx context.Context, tx *store.Tx, id string, spec CampaignSpec, 
 	if old.Hash != hash {
 		row.Generation++
 		d.Generation = row.Generation
-		err := tx.Insert(ctx, "campaign_defs", []string{"campaign", "generation", "hash", "spec", "created_at"}, [][]any{{id, row.Generation, hash, string(text), now}})
+		err := tx.Insert(ctx, "campaign_defs", []string{"campaign", "generation", "hash", "spec", "created_at"}, [][]any{{id, row.Generation, hash, text, now}})
 		if err != nil {
 			return d, again(tx, err)
 		}
@@ -170,17 +170,35 @@ func campaignByID(ctx context.Context, q store.Queryer, id string) (campaignRow,
 	return rows[0], nil
 }
 
+// stored is a definition as the database has it: with the segments that its conditions lean on, so that a generation says
+// the same for as long as it lives.
+type stored struct {
+	Campaign CampaignSpec `yaml:"campaign"`
+	Segments rule.File    `yaml:"segments,omitempty"`
+}
+
+// encode writes a definition as it is stored, and its identity.
+func encode(id string, spec CampaignSpec, segments rule.File) (text, hash string, err error) {
+	c, _ := compile(id, spec, segments, nil)
+	raw, err := yaml.Marshal(stored{Campaign: spec, Segments: c.refers})
+	if err != nil {
+		return "", "", fmt.Errorf("writing the definition of campaign %s: %w", id, err)
+	}
+	sum := sha256.Sum256(raw)
+	return string(raw), hex.EncodeToString(sum[:]), nil
+}
+
 // definition reads the definition of a generation.
 func definition(ctx context.Context, q store.Queryer, id string, generation int64) (*campaign, error) {
 	var text string
 	if err := q.GetContext(ctx, &text, "SELECT spec FROM campaign_defs WHERE campaign=? AND generation=?", id, generation); err != nil {
 		return nil, fmt.Errorf("reading generation %d of campaign %s: %w", generation, id, err)
 	}
-	var spec CampaignSpec
-	if err := json.Unmarshal([]byte(text), &spec); err != nil {
+	var s stored
+	if err := yaml.UnmarshalWithOptions([]byte(text), &s, yaml.Strict()); err != nil {
 		return nil, fmt.Errorf("reading generation %d of campaign %s: %w", generation, id, err)
 	}
-	c, problems := compile(id, spec, nil)
+	c, problems := compile(id, s.Campaign, s.Segments, nil)
 	if len(problems) > 0 {
 		return nil, fmt.Errorf("reading generation %d of campaign %s: %s", generation, id, problems[0].Message)
 	}

@@ -49,14 +49,17 @@ type enrolment struct {
 	EnteredAt   crm.Instant `db:"entered_at"`
 	DueAt       crm.Instant `db:"due_at"`
 	ExitReason  string      `db:"exit_reason"`
+	About       string      // what it is about: "order:<shop>:<id>", "event:…", "product:…"; "" = the contact
+	Variants    string      // what splits gave it: "step=variant,…"
+	GoalAt      crm.Instant `db:"goal_at"` // 0 = not reached
 
 	isNew, exits bool // only within a feed transaction
 }
 
-const enrolmentCols = "id, campaign, contact_id, lane, occurrence, audience_id, shop_id, step, generation, state, triggered_at, entered_at, due_at, exit_reason"
+const enrolmentCols = "id, campaign, contact_id, lane, occurrence, audience_id, shop_id, step, generation, state, triggered_at, entered_at, due_at, exit_reason, about, variants, goal_at"
 
 func (n *enrolment) values() []any {
-	return []any{n.ID, n.Campaign, n.ContactID, n.Lane, n.Occurrence, n.AudienceID, n.ShopID, n.Step, n.Generation, n.State, n.TriggeredAt, n.EnteredAt, n.DueAt, n.ExitReason}
+	return []any{n.ID, n.Campaign, n.ContactID, n.Lane, n.Occurrence, n.AudienceID, n.ShopID, n.Step, n.Generation, n.State, n.TriggeredAt, n.EnteredAt, n.DueAt, n.ExitReason, n.About, n.Variants, n.GoalAt}
 }
 
 func (n *enrolment) open() bool { return n.State == enrolmentActive || n.State == enrolmentSending }
@@ -227,7 +230,8 @@ func (f *feeding) entry(r running, c segments.Change) (outcome string, n *enrolm
 	if !again {
 		return Repeated, nil
 	}
-	id, due, _ := r.arrive(0, c.EffectiveAt)
+	id := r.first()
+	due, _ := r.arrive(id, c.EffectiveAt)
 	return Enrolled, &enrolment{
 		Campaign: r.id, ContactID: c.ContactID, Lane: c.Lane, Occurrence: occurrence, AudienceID: profile.Contact.AudienceID, ShopID: shopID,
 		Step: id, Generation: r.generation, State: enrolmentActive, TriggeredAt: c.EffectiveAt, EnteredAt: f.now, DueAt: due,

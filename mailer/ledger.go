@@ -3,7 +3,6 @@ package mailer
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/relance/relance/internal/crm"
@@ -29,11 +28,15 @@ type sendRow struct {
 	HandBefore  int64       `db:"hand_before"`
 	Attempts    int64
 	Moves       int64 // rows of send_log
+	About       string
+	Variants    string
+	Priority    int
+	TriggeredAt crm.Instant `db:"triggered_at"`
 }
 
 // In questions about known sends the state is written +state: SQLite takes any index on a state for better than a list of
 // ids, and would read every mail that waits.
-const sendCols = "id, campaign, step, contact_id, occurrence, lane, enrolment_id, audience_id, shop_id, kind, state, reason, due_at, not_after, hand_before, attempts, moves"
+const sendCols = "id, campaign, step, contact_id, occurrence, lane, enrolment_id, audience_id, shop_id, kind, state, reason, due_at, not_after, hand_before, attempts, moves, about, variants, priority, triggered_at"
 
 func splitCols(cols string) []string { return strings.Split(cols, ", ") }
 
@@ -172,25 +175,25 @@ func (e *Engine) goOn(ctx context.Context, tx *store.Tx, p *pass, settled []move
 	for i := range rows {
 		n := &rows[i]
 		r, ok := p.campaigns[n.Campaign]
-		at := -1
+		var at *step
 		if ok {
-			at = slices.IndexFunc(r.steps, func(s step) bool { return s.id == n.Step })
+			at, ok = r.step(n.Step)
 		}
 		switch reason := reasons[n.ID]; {
 		case reason.exits():
 			n.State, n.ExitReason = enrolmentExited, string(reason)
-		case at < 0:
+		case !ok:
 			n.State, n.ExitReason = enrolmentExited, string(StepRemoved)
 		default:
-			n.goTo(r, at+1, p.now)
+			n.goTo(r, at.next, p.now)
 		}
 	}
 	return writeEnrolments(ctx, tx, rows)
 }
 
-// goTo puts an enrolment at the i-th step of the definition in force.
-func (n *enrolment) goTo(r running, i int, at crm.Instant) {
-	id, due, ok := r.arrive(i, at)
+// goTo puts an enrolment at a step of the definition in force.
+func (n *enrolment) goTo(r running, id string, at crm.Instant) {
+	due, ok := r.arrive(id, at)
 	n.Generation = r.generation
 	if !ok {
 		n.State = enrolmentDone

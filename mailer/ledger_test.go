@@ -249,7 +249,7 @@ func crashCampaign() mailer.CampaignSpec {
 	s := plainCampaign()
 	s.Steps = []mailer.StepSpec{
 		{ID: "first", Send: &mailer.SendSpec{Template: "win_back"}},
-		{ID: "pause", Wait: "1h"},
+		{ID: "pause", Wait: &mailer.WaitSpec{For: "1h"}},
 		{ID: "second", Send: &mailer.SendSpec{Template: "win_back"}},
 	}
 	return s

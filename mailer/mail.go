@@ -39,11 +39,18 @@ type Data struct {
 	Contact     ContactData
 	Shop        ShopData
 	Sender      SenderData
-	Cart        *CartData  // nil when there is none
-	LastOrder   *OrderData // nil when there is none
-	Unsubscribe string     // page where one click unsubscribes; "" for transactional mail
-	Locale      string     // of the template chosen, "fr" or "en"
-	Now         time.Time  // in the contact's zone
+	Cart        *CartData         // nil when there is none
+	LastOrder   *OrderData        // the latest purchase; nil when there is none
+	Order       *OrderData        // what the campaign is about (trigger order, occurrence order); nil when it is about none
+	Product     *ProductData      // what the campaign is about (trigger stock); nil when it is about none
+	Event       map[string]string // properties of the event that started it; empty when none did
+	Picks       []ProductData     // what this contact may like, the best first, at most 6; may be empty
+	Coupon      *CouponData       // the contact's own code; nil when the campaign gives none
+	Unsubscribe string            // page where one click unsubscribes; "" for transactional mail
+	Preferences string            // page where the contact chooses topics, frequency, hour and language; "" as above
+	Landing     string            // page with the picks; "" when there is no public address or nothing to show
+	Locale      string            // of the template chosen, "fr" or "en"
+	Now         time.Time         // in the contact's zone
 }
 
 // ContactData is the recipient.
@@ -69,9 +76,21 @@ type CartData struct {
 
 // OrderData is an order.
 type OrderData struct {
-	ID, Total string
-	PlacedAt  time.Time
-	Lines     []LineData
+	ID, Number, Total, Shipping, Discount, Refunded string // amounts; "" when there is none
+	PlacedAt, ShippedAt                             time.Time
+	Lines                                           []LineData
+}
+
+// ProductData is something to buy.
+type ProductData struct {
+	ID, Name, Brand, Price, ImageURL, URL string
+	InStock                               bool
+}
+
+// CouponData is a code that only this contact has.
+type CouponData struct {
+	Code, Worth string    // Worth is "10 %" or "5,00 €"; "" when a list does not say
+	Expires     time.Time // zero: not said
 }
 
 // LineData is a line of a cart or order.

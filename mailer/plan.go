@@ -2,15 +2,13 @@ package mailer
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 
 	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/store"
+	"github.com/relance/relance/segments/rule"
 )
 
 // What deploying would do to a campaign.
@@ -39,7 +37,7 @@ type Planned struct {
 }
 
 // Plan compares definitions with those in force; it writes nothing. The specs are all of the installation, and valid.
-func Plan(ctx context.Context, q store.Queryer, specs CampaignFile, until crm.Instant) ([]Planned, error) {
+func Plan(ctx context.Context, q store.Queryer, specs CampaignFile, segments rule.File, until crm.Instant) ([]Planned, error) {
 	var rows []campaignRow
 	if err := q.SelectContext(ctx, &rows, "SELECT "+campaignCols+" FROM campaigns"); err != nil {
 		return nil, fmt.Errorf("reading the campaigns in force: %w", err)
@@ -52,19 +50,18 @@ func Plan(ctx context.Context, q store.Queryer, specs CampaignFile, until crm.In
 	for _, id := range slices.Sorted(maps.Keys(specs)) {
 		spec, row := specs[id], stored[id]
 		delete(stored, id)
-		c, _ := compile(id, spec, nil)
-		text, err := json.Marshal(spec)
+		c, _ := compile(id, spec, segments, nil)
+		_, hash, err := encode(id, spec, segments)
 		if err != nil {
-			return nil, fmt.Errorf("writing the definition of %s: %w", id, err)
+			return nil, err
 		}
-		sum := sha256.Sum256(text)
 		p := Planned{Campaign: id, Title: spec.Title, Segment: c.segment, What: PlanUnchanged, State: row.State, ExitWhenLeft: c.exitWhenLeft}
 		switch {
 		case row.Generation == 0:
 			p.What = PlanNew
 		case row.State == CampaignPaused && row.Reason == reasonNotInFiles:
 			p.What = PlanResumed
-		case row.Hash != hex.EncodeToString(sum[:]):
+		case row.Hash != hash:
 			p.What = PlanChanged
 		}
 		if err := p.open(ctx, q, c, until); err != nil {

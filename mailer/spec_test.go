@@ -1,7 +1,6 @@
 package mailer_test
 
 import (
-	"encoding/json"
 	"os"
 	"slices"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/relance/relance/mailer"
+	"github.com/relance/relance/segments/rule"
 )
 
 const example = `
@@ -36,7 +36,7 @@ cart:
 
 func known() mailer.Known {
 	return mailer.Known{
-		Segments: map[string]bool{"idle_cart": true}, Templates: map[string]bool{"abandoned_cart": true}, Audiences: map[string]bool{"default": true},
+		Segments: rule.File{"idle_cart": {}}, Templates: map[string]bool{"abandoned_cart": true}, Audiences: map[string]bool{"default": true},
 	}
 }
 
@@ -49,9 +49,9 @@ func TestACampaignIsReadFromYAMLAndKeptAsWritten(t *testing.T) {
 	if problems := f.Validate(known()); len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	text := must(json.Marshal(f["cart"]))(t)
+	text := must(yaml.Marshal(f["cart"]))(t)
 	var back mailer.CampaignSpec
-	if err := json.Unmarshal(text, &back); err != nil {
+	if err := yaml.Unmarshal(text, &back); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(f["cart"], back); diff != "" {
@@ -94,7 +94,7 @@ empty:
 		}
 	}
 	want := []string{
-		"$.Bad", "$.Bad.kind", "$.Bad.trigger.enters", "$.Bad.audience", "$.Bad.occurrence", "$.Bad.not_after",
+		"$.Bad", "$.Bad.kind", "$.Bad.audience", "$.Bad.trigger.enters", "$.Bad.occurrence", "$.Bad.not_after",
 		"$.Bad.quiet_hours.from", "$.Bad.quiet_hours.to", "$.Bad.holdout", "$.Bad.steps[0].send.template",
 		"$.Bad.steps[1].id", "$.Bad.steps[2]", "$.Bad.steps[3]", "$.Bad.steps[4].id", "$.Bad.steps[4].wait",
 		"$.empty.trigger", "$.empty.occurrence", "$.empty.quiet_hours", "$.empty.holdout", "$.empty.steps",

@@ -102,8 +102,8 @@ func openWorld(tb testing.TB, db *store.DB, owner string) *world {
 	}
 	w := &world{tb: tb, db: db, m: mirror.New(db), leases: store.NewLeases(db, owner, time.Hour), out: &outside{}, now: noon()}
 	w.segments = map[string]*rule.Segment{
-		idleCart: compiled(tb, idleCart, rule.Condition{OpenCart: &rule.OpenCart{IdleFor: "30m"}}),
-		anybody:  compiled(tb, anybody, rule.Condition{Not: &rule.Condition{Bought: &rule.Bought{AtLeast: "99"}}}),
+		idleCart: compiled(tb, idleCart, w.file()[idleCart].Match),
+		anybody:  compiled(tb, anybody, w.file()[anybody].Match),
 	}
 	w.options = mailer.EngineOptions{
 		Renderer: set, PublicURL: "https://mail.example", Keys: mailer.Keys{{ID: "k1", Secret: []byte("a secret of the tests")}},
@@ -210,13 +210,21 @@ func (w *world) armAt(id string, s mailer.CampaignSpec, at time.Time) {
 func (w *world) deploy(f mailer.CampaignFile) []mailer.Deployed {
 	w.tb.Helper()
 	known := mailer.Known{
-		Segments: map[string]bool{idleCart: true, anybody: true}, Audiences: map[string]bool{"default": true},
+		Segments: w.file(), Audiences: map[string]bool{"default": true},
 		Templates: map[string]bool{"abandoned_cart": true, "win_back": true, "welcome": true},
 	}
 	if problems := f.Validate(known); len(problems) > 0 {
 		w.tb.Fatal(problems)
 	}
-	return must(mailer.Deploy(w.tb.Context(), w.m, f, crm.At(w.now)))(w.tb)
+	return must(mailer.Deploy(w.tb.Context(), w.m, f, w.file(), crm.At(w.now)))(w.tb)
+}
+
+// file are the definitions of the segments as files have them.
+func (w *world) file() rule.File {
+	return rule.File{
+		idleCart: {Match: rule.Condition{OpenCart: &rule.OpenCart{IdleFor: "30m"}}},
+		anybody:  {Match: rule.Condition{Not: &rule.Condition{Bought: &rule.Bought{AtLeast: "99"}}}},
+	}
 }
 
 // cartCampaign mails once per cart.

@@ -120,7 +120,7 @@ func (c *campaignArmCmd) Run(d *deps) error {
 		return notInFiles(cfg, c.Name)
 	}
 	now := crm.At(d.now())
-	if _, err := mailer.Deploy(d.ctx, m, cfg.Campaigns, now); err != nil {
+	if _, err := mailer.Deploy(d.ctx, m, cfg.Campaigns, cfg.Segments, now); err != nil {
 		return err
 	}
 	a, err := mailer.PreviewArm(d.ctx, m, c.Name)

@@ -57,7 +57,7 @@ func (w *daemon) deploy(ctx context.Context) error {
 	if err := w.maintainer.Deploy(ctx, now); err != nil {
 		return err
 	}
-	_, err := mailer.Deploy(ctx, w.mirror, w.cfg.Campaigns, crm.At(now))
+	_, err := mailer.Deploy(ctx, w.mirror, w.cfg.Campaigns, w.cfg.Segments, crm.At(now))
 	return err
 }
 

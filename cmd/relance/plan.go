@@ -119,7 +119,7 @@ func (c *planCmd) plan(d *deps, cfg *config.Config, m *mirror.Mirror, defs []*ru
 		a.nothingYet(cfg, defs)
 		return a, nil
 	}
-	campaigns, err := mailer.Plan(d.ctx, m.DB().Read(), cfg.Campaigns, crm.At(until))
+	campaigns, err := mailer.Plan(d.ctx, m.DB().Read(), cfg.Campaigns, cfg.Segments, crm.At(until))
 	if err != nil {
 		return a, err
 	}

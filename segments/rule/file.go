@@ -41,6 +41,18 @@ func (f File) Validate() []fault.Problem {
 	return ps
 }
 
+// CompileIn compiles a condition that stands elsewhere, such as in a campaign, and may refer to the file's segments. path is
+// where it stands, for problems. Mistakes of the segments it refers to are not repeated here; it is nil then.
+func CompileIn(f File, path string, match Condition) (*Segment, []fault.Problem) {
+	l := &linker{file: f, done: map[string]*Segment{}}
+	c := compiler{link: l, below: map[string]*Segment{}}
+	root := c.condition(path, match)
+	if len(c.problems) > 0 || c.broken {
+		return nil, c.problems
+	}
+	return newSegment(path, Spec{Match: match}, root, &c), nil
+}
+
 func pathOf(id string) string {
 	if strings.ContainsAny(id, ". []'") {
 		return "$.'" + strings.ReplaceAll(id, "'", `\'`) + "'"

@@ -38,6 +38,9 @@ CREATE TABLE IF NOT EXISTS enrolments (
   entered_at INTEGER NOT NULL DEFAULT 0,
   due_at INTEGER NOT NULL DEFAULT 0,
   exit_reason TEXT NOT NULL DEFAULT '',
+  about TEXT NOT NULL DEFAULT '',
+  variants TEXT NOT NULL DEFAULT '',
+  goal_at INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX IF NOT EXISTS enrolments_campaign_contact_id_occurrence ON enrolments (campaign, contact_id, occurrence);
@@ -69,6 +72,10 @@ CREATE TABLE IF NOT EXISTS sends (
   handed_at INTEGER NOT NULL DEFAULT 0,
   settled_at INTEGER NOT NULL DEFAULT 0,
   message_id TEXT NOT NULL DEFAULT '',
+  about TEXT NOT NULL DEFAULT '',
+  variants TEXT NOT NULL DEFAULT '',
+  priority INTEGER NOT NULL DEFAULT 0,
+  triggered_at INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX IF NOT EXISTS sends_campaign_step_contact_id_occurrence ON sends (campaign, step, contact_id, occurrence);
