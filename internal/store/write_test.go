@@ -28,7 +28,7 @@ func get(t *testing.T, db *store.DB, name string) string {
 }
 
 func TestAFullDiskIsASentenceAndLosesNothing(t *testing.T) {
-	db := servers.Open(t, store.SQLite, store.Options{MaxPages: 400})
+	db := servers.Open(t, store.SQLite, store.Options{MaxPages: 250})
 	var err error
 	kept := 0
 	for i := 0; i < 2000 && err == nil; i++ {
