@@ -46,6 +46,8 @@ type cli struct {
 	Quarantine quarantineCmd `cmd:"" help:"Look at records that cannot be understood, and have them read again."`
 	Doctor     doctorCmd     `cmd:"" help:"Write a diagnosis of a shop that can be shared."`
 
+	Adopt adoptCmd `cmd:"" help:"Let a copied, moved or restored database send from here."`
+
 	Schema  schemaCmd  `cmd:"" help:"Print the JSON Schema of the files, for editors."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }

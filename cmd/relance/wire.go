@@ -52,6 +52,7 @@ type lasting struct {
 	db       *store.DB
 	mirror   *mirror.Mirror
 	leases   *store.Leases
+	place    *place
 	boxes    map[string]*outbox.Outbox // by folder: what was opened is kept
 	options  appOptions
 }
@@ -110,8 +111,12 @@ func openDatabase(ctx context.Context, cfg *config.Config) (*store.DB, error) {
 // calls the rooms' Deploy. The caller closes db.
 func openApp(ctx context.Context, cfg *config.Config, db *store.DB, o appOptions) (*app, error) {
 	registry := prometheus.NewRegistry()
+	where, err := openPlace(ctx, db, witnessOf(db, cfg.Keys.File), o.wall)
+	if err != nil {
+		return nil, err
+	}
 	l := lasting{
-		log: o.log, registry: registry, db: db, mirror: mailer.NewMirror(db), leases: store.NewLeases(db, ownerName(), leaseTTL),
+		log: o.log, registry: registry, db: db, place: where, mirror: mailer.NewMirror(db), leases: store.NewLeases(db, ownerName(), leaseTTL),
 		boxes: map[string]*outbox.Outbox{}, options: o, meters: &meters{
 			engine: engine.NewMetrics(registry), segments: segments.NewMetrics(registry), mailer: mailer.NewMetrics(registry),
 			inbox: inbox.NewMetrics(registry), pushed: pushed.NewMetrics(registry), web: web.NewMetrics(registry, versionOf()), reload: newReloadMetrics(registry),
@@ -151,7 +156,7 @@ func (l lasting) app(ctx context.Context, cfg *config.Config) (*app, error) {
 	})
 	a.mailer = mailer.NewEngine(a.mirror, a.leases, mailer.EngineOptions{
 		Renderer: cfg.Templates, Senders: senders, PublicURL: cfg.PublicURL, Keys: a.keys, Freshness: o.freshness,
-		Evaluate: evaluator(a.segments), Needs: needsOf(a.segments, uses(cfg.Campaigns)), Metrics: l.meters.mailer, Log: l.log.Named("mailer"), Wall: o.wall,
+		Evaluate: evaluator(a.segments), Needs: needsOf(a.segments, uses(cfg.Campaigns)), Metrics: l.meters.mailer, Log: l.log.Named("mailer"), Wall: o.wall, SendingAllowed: l.place.allowed,
 	})
 	return a, nil
 }
@@ -267,7 +272,7 @@ func (a *app) openShops(ctx context.Context, sources map[string]connectors.Sourc
 		} else {
 			unit.engine = engine.New(engine.Options{
 				Mirror: a.mirror, Leases: a.leases, Shop: shop, Source: unit.source, Log: a.log.Named("sync"),
-				Metrics: a.meters.engine, Progress: o.progress, Now: o.now, Wall: o.wall, HookURL: hookURL(a.cfg, name),
+				Metrics: a.meters.engine, Progress: o.progress, Now: o.now, Wall: o.wall, HookURL: hookURL(a.cfg, name), MayAct: a.place.allowed,
 			})
 		}
 		a.shops = append(a.shops, unit)
