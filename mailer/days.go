@@ -1,0 +1,46 @@
+package mailer
+
+import (
+	"context"
+	"time"
+
+	"github.com/relance/relance/internal/crm"
+	"github.com/relance/relance/internal/store"
+)
+
+// What campaign_days counts, by campaign and day (UTC) on which it became known.
+const (
+	dayHanded       = "handed" // left for the provider, and not certainly still here
+	dayAccepted     = "accepted"
+	dayDelivered    = "delivered"
+	dayBounced      = "bounced" // for good
+	dayComplained   = "complained"
+	dayUnsubscribed = "unsubscribed"
+	dayOpened       = "opened"  // by people
+	dayClicked      = "clicked" // by people
+	dayGoal         = "goal"
+	dayOrder        = "order"
+)
+
+// days is a tally of one day.
+type days struct {
+	day    string
+	counts tally
+}
+
+// newDays counts for the day of an instant.
+func newDays(at crm.Instant) days { return days{day: dayOf(at), counts: tally{}} }
+
+func dayOf(at crm.Instant) string { return at.Time().Format(time.DateOnly) }
+
+// add counts one; lane is one that the transaction has fenced.
+func (d days) add(campaign, name string, lane int) {
+	d.counts[tallyKey{campaign, d.day, name, lane}]++
+}
+
+// takeBack undoes an add of an earlier day, or of this one.
+func (d days) takeBack(campaign, name string, lane int, at crm.Instant) {
+	d.counts[tallyKey{campaign, dayOf(at), name, lane}]--
+}
+
+func (d days) write(ctx context.Context, tx *store.Tx) error { return d.counts.write(ctx, tx) }
