@@ -21,6 +21,10 @@ type Mail struct {
 	Text      string
 	Headers   map[string]string // List-Unsubscribe, List-Unsubscribe-Post…
 	Created   time.Time         // business time
+
+	// TemplateID is a template that the provider itself fills in with TemplateData (Data.Dynamic); Subject, HTML and Text are "" then.
+	TemplateID   string
+	TemplateData map[string]any
 }
 
 // Provider hands one mail to the outside. It makes exactly one attempt; it never retries, sleeps or logs.
@@ -34,7 +38,34 @@ type Provider interface {
 	Real() bool
 }
 
+// BatchProvider is a Provider that takes several mails in one request. The engine calls it for the mails of one audience
+// that the provider fills in itself (Mail.TemplateID); each of them is in the ledger as handing before.
+type BatchProvider interface {
+	Provider
+	// SendBatch hands over every mail once, in as few requests as the provider's limits allow, and gives as many results, in
+	// the order of the mails.
+	SendBatch(ctx context.Context, mails []Mail) []Result
+}
+
+// Result is what became of one mail of a batch.
+type Result struct {
+	MessageID string
+	Err       error // as of Send
+	// Held: nothing was sent, because of another mail of the same request. It may be handed over again at once.
+	Held bool
+}
+
+// Bounded is a Provider that takes no more than so many mails at once; the engine hands it no more.
+type Bounded interface{ AtOnce() int }
+
+// Prober is a Provider that can find out whether it would take mails, without sending one.
+type Prober interface {
+	// Probe says in one sentence what it found. Errors are *fault.Error with a hint that says what to mend.
+	Probe(ctx context.Context) (found string, err error)
+}
+
 // Data is what a template sees. Everything in it is for people to read: amounts are formatted, names resolved.
+// A field added here is seen by templates of providers too, under its name in snake_case: see Dynamic.
 type Data struct {
 	Contact     ContactData
 	Shop        ShopData
