@@ -96,6 +96,7 @@ const (
 type ProfileOrder struct {
 	ShopID       int64
 	ID           string
+	Number       string // as people read it; may be ""
 	State        string
 	CountsAsSale bool
 	Purchase     string // orders of a shop that share it are one purchase; never "": an order alone has its own id
@@ -104,7 +105,12 @@ type ProfileOrder struct {
 	Refunded     int64
 	BaseCurrency string // of the shop's books, "" when it is Currency or unknown
 	BaseTotal    int64  // Total in BaseCurrency at the order's own rate
+	Shipping     int64  // contained in Total
+	Discount     int64  // what Total is lower by
 	PlacedAt     Instant
+	PaidAt       Instant  // 0 = is not, or not known; so are the others
+	CompletedAt  Instant  // the shop was done with it: on platforms that tell no other, when it was shipped
+	CancelledAt  Instant
 	Shop         string   // name of the shop
 	Via          string   // how it came in; only where Needs.Source asks
 	Source       string   // what brought the buyer: the attribution's source; only where Needs.Source asks

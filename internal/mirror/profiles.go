@@ -138,8 +138,11 @@ func (l *loading) orders(ctx context.Context, n crm.Needs) error {
 	var id int64
 	var o crm.ProfileOrder
 	var coupons, attribution sql.RawBytes
-	columns := "contact_id, shop_id, id, state, counts_as_sale, currency, total, refunded, placed_at, purchase, base_currency, base_total"
-	dest := []any{&id, &o.ShopID, &o.ID, &o.State, &o.CountsAsSale, &o.Currency, &o.Total, &o.Refunded, &o.PlacedAt, &o.Purchase, &o.BaseCurrency, &o.BaseTotal}
+	columns := "contact_id, shop_id, id, number, state, counts_as_sale, currency, total, shipping, discount, refunded, placed_at, paid_at, completed_at, cancelled_at, purchase, base_currency, base_total"
+	dest := []any{
+		&id, &o.ShopID, &o.ID, &o.Number, &o.State, &o.CountsAsSale, &o.Currency, &o.Total, &o.Shipping, &o.Discount, &o.Refunded,
+		&o.PlacedAt, &o.PaidAt, &o.CompletedAt, &o.CancelledAt, &o.Purchase, &o.BaseCurrency, &o.BaseTotal,
+	}
 	if n.Coupons {
 		columns, dest = columns+", coupons", append(dest, &coupons)
 	}

@@ -42,8 +42,8 @@ func TestAProfileHoldsWhatSegmentsMayKnow(t *testing.T) {
 			},
 			Consents: []crm.ConsentState{{Topic: "marketing", Channel: "email", State: crm.ConsentGranted, Basis: "opt_in", SourceAt: at("2026-10-05 10:00")}},
 			Orders: []crm.ProfileOrder{
-				{ShopID: b.shop.ID, ID: "1", State: crm.StateCompleted, CountsAsSale: true, Purchase: "1", Shop: "boutique", Currency: "EUR", Total: 1000, Refunded: 500, PlacedAt: at("2026-10-01 10:00") + 1000, Lines: []crm.ProfileLine{line}},
-				{ShopID: b.shop.ID, ID: "2", State: crm.StateCompleted, CountsAsSale: true, Purchase: "2", Shop: "boutique", Currency: "EUR", Total: 2000, PlacedAt: at("2026-10-01 10:00") + 2000, Lines: []crm.ProfileLine{line2}},
+				{ShopID: b.shop.ID, ID: "1", Number: "1", State: crm.StateCompleted, CountsAsSale: true, Purchase: "1", Shop: "boutique", Currency: "EUR", Total: 1000, Refunded: 500, PlacedAt: at("2026-10-01 10:00") + 1000, Lines: []crm.ProfileLine{line}},
+				{ShopID: b.shop.ID, ID: "2", Number: "2", State: crm.StateCompleted, CountsAsSale: true, Purchase: "2", Shop: "boutique", Currency: "EUR", Total: 2000, PlacedAt: at("2026-10-01 10:00") + 2000, Lines: []crm.ProfileLine{line2}},
 			},
 			Carts: []crm.ProfileCart{{
 				ShopID: b.shop.ID, ID: "8", Currency: "EUR", Total: 4200, CreatedAt: at("2026-10-30 10:00"), ActiveAt: at("2026-10-30 11:00"), RecoverURL: "https://shop.example/c", Shop: "boutique",
