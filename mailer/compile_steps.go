@@ -12,7 +12,7 @@ type step struct {
 	id       string
 	next     string
 	wait     time.Duration
-	template string // "" for a wait
+	template string // "" for a step that sends nothing; see ofSendGrid
 }
 
 // goal is a GoalSpec read.
@@ -70,20 +70,10 @@ func (k *compiler) one(path string, raw StepSpec, next string, c *campaign) {
 	case raw.Wait != nil && raw.Send != nil, raw.Wait == nil && raw.Send == nil:
 		k.wrong(path, "a step either waits or sends", "wait: 1h or send: {template: <name>}")
 	case raw.Send != nil:
-		done.template = raw.Send.Template
-		k.template(path+".send.template", done.template)
+		done.template = k.sends(path+".send", *raw.Send)
 	default:
 		done.wait = k.span(path+".wait", raw.Wait.For, 0)
 	}
 	c.byID[done.id] = len(c.steps)
 	c.steps = append(c.steps, done)
-}
-
-func (k *compiler) template(path, name string) {
-	switch {
-	case name == "":
-		k.wrong(path, "no template is named", "the name of a template in templates/")
-	case k.known != nil && !k.known.Templates[name]:
-		k.wrong(path, "there is no template "+quoted(name), oneOf(trueKeys(k.known.Templates)))
-	}
 }

@@ -72,22 +72,29 @@ func (g *gating) mail(c *candidate) (m Mail, err error) {
 		}
 	}()
 	shop := g.shops[c.ShopID]
-	locale := g.e.o.Renderer.Locale(c.template, orElse(c.profile.Contact.Locale, shop.Locale))
+	locale := orElse(c.profile.Contact.Locale, shop.Locale)
+	if _, theirs := fillsIn(c.template); !theirs {
+		locale = g.e.o.Renderer.Locale(c.template, locale)
+	}
 	d := g.data(c, locale)
 	if c.Kind == KindMarketing {
 		if d.Unsubscribe, err = g.unsubscribeLink(c.profile.Contact); err != nil {
 			return Mail{}, err
 		}
 	}
-	r, err := g.e.o.Renderer.Render(c.template, locale, d)
-	if err != nil {
-		return Mail{}, err
-	}
 	m = Mail{
 		SendID: SendID(c.ID), Campaign: c.Campaign, Step: c.Step,
 		FromEmail: c.sender.FromEmail, FromName: c.sender.FromName, ReplyTo: c.sender.ReplyTo,
-		ToEmail: c.profile.Contact.Email, ToName: fullName(c.profile.Contact),
-		Subject: r.Subject, HTML: r.HTML, Text: r.Text, Created: g.now.Time(),
+		ToEmail: c.profile.Contact.Email, ToName: fullName(c.profile.Contact), Created: g.now.Time(),
+	}
+	if id, theirs := fillsIn(c.template); theirs {
+		m.TemplateID, m.TemplateData = id, d.Dynamic()
+	} else {
+		r, err := g.e.o.Renderer.Render(c.template, locale, d)
+		if err != nil {
+			return Mail{}, err
+		}
+		m.Subject, m.HTML, m.Text = r.Subject, r.HTML, r.Text
 	}
 	if d.Unsubscribe != "" {
 		m.Headers = map[string]string{"List-Unsubscribe": "<" + d.Unsubscribe + ">", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
@@ -110,7 +117,7 @@ func (g *gating) data(c *candidate, locale string) Data {
 	d := Data{
 		Contact: ContactData{FirstName: contact.FirstName, LastName: contact.LastName, Email: contact.Email},
 		Shop:    ShopData{Title: orElse(shop.Title, shop.Name), URL: shop.Address},
-		Sender:  SenderData{Name: c.sender.FromName, PostalAddress: c.sender.PostalAddress},
+		Sender:  SenderData{Name: c.sender.FromName, PostalAddress: c.sender.PostalAddress, Email: orElse(c.sender.ReplyTo, c.sender.FromEmail)},
 		Locale:  locale, Now: g.now.Time().In(c.zone),
 	}
 	if c.cart != nil {
