@@ -42,6 +42,9 @@ CREATE TABLE IF NOT EXISTS enrolments (
   about VARCHAR(160) NOT NULL DEFAULT '',
   variants VARCHAR(500) NOT NULL DEFAULT '',
   goal_at BIGINT NOT NULL DEFAULT 0,
+  begun_at BIGINT NOT NULL DEFAULT 0,
+  clicked_at BIGINT NOT NULL DEFAULT 0,
+  ordered_at BIGINT NOT NULL DEFAULT 0,
   PRIMARY KEY (id),
   UNIQUE KEY enrolments_campaign_contact_id_occurrence (campaign, contact_id, occurrence),
   KEY enrolments_lane_state_due_at (lane, state, due_at),
@@ -80,7 +83,8 @@ CREATE TABLE IF NOT EXISTS sends (
   PRIMARY KEY (id),
   UNIQUE KEY sends_campaign_step_contact_id_occurrence (campaign, step, contact_id, occurrence),
   KEY sends_state_until_at (state, until_at, id, lane),
-  KEY sends_contact_id_handed_at (contact_id, handed_at)
+  KEY sends_contact_id_handed_at (contact_id, handed_at),
+  KEY sends_message_id (message_id)
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 CREATE TABLE IF NOT EXISTS send_log (
   send_id BIGINT NOT NULL,
@@ -108,7 +112,7 @@ CREATE TABLE IF NOT EXISTS holdouts (
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 CREATE TABLE IF NOT EXISTS campaign_counts (
   campaign VARCHAR(64) NOT NULL,
-  name VARCHAR(64) NOT NULL,
+  name VARCHAR(191) NOT NULL,
   shard BIGINT NOT NULL,
   total BIGINT NOT NULL DEFAULT 0,
   PRIMARY KEY (campaign, name, shard)

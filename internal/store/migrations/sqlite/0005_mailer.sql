@@ -41,6 +41,9 @@ CREATE TABLE IF NOT EXISTS enrolments (
   about TEXT NOT NULL DEFAULT '',
   variants TEXT NOT NULL DEFAULT '',
   goal_at INTEGER NOT NULL DEFAULT 0,
+  begun_at INTEGER NOT NULL DEFAULT 0,
+  clicked_at INTEGER NOT NULL DEFAULT 0,
+  ordered_at INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX IF NOT EXISTS enrolments_campaign_contact_id_occurrence ON enrolments (campaign, contact_id, occurrence);
@@ -81,6 +84,7 @@ CREATE TABLE IF NOT EXISTS sends (
 CREATE UNIQUE INDEX IF NOT EXISTS sends_campaign_step_contact_id_occurrence ON sends (campaign, step, contact_id, occurrence);
 CREATE INDEX IF NOT EXISTS sends_state_until_at ON sends (state, until_at, id, lane);
 CREATE INDEX IF NOT EXISTS sends_contact_id_handed_at ON sends (contact_id, handed_at);
+CREATE INDEX IF NOT EXISTS sends_message_id ON sends (message_id) WHERE message_id<>'';
 CREATE TABLE IF NOT EXISTS send_log (
   send_id INTEGER NOT NULL,
   seq INTEGER NOT NULL,
