@@ -58,11 +58,13 @@ CREATE TABLE IF NOT EXISTS campaign_days (
   total BIGINT NOT NULL DEFAULT 0,
   PRIMARY KEY (campaign, day, name, shard)
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
--- Splits that are decided.
+-- Splits that are to have a winner; variant is '' until it is known.
 CREATE TABLE IF NOT EXISTS split_winners (
   campaign VARCHAR(64) NOT NULL,
   step VARCHAR(64) NOT NULL,
   variant VARCHAR(64) NOT NULL DEFAULT '',
+  since_at BIGINT NOT NULL DEFAULT 0,
+  looks BIGINT NOT NULL DEFAULT 0,
   decided_at BIGINT NOT NULL DEFAULT 0,
   why VARCHAR(255) NOT NULL DEFAULT '',
   PRIMARY KEY (campaign, step)

@@ -57,11 +57,13 @@ CREATE TABLE IF NOT EXISTS campaign_days (
   total INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (campaign, day, name, shard)
 ) WITHOUT ROWID;
--- Splits that are decided.
+-- Splits that are to have a winner; variant is '' until it is known.
 CREATE TABLE IF NOT EXISTS split_winners (
   campaign TEXT NOT NULL,
   step TEXT NOT NULL,
   variant TEXT NOT NULL DEFAULT '',
+  since_at INTEGER NOT NULL DEFAULT 0,
+  looks INTEGER NOT NULL DEFAULT 0,
   decided_at INTEGER NOT NULL DEFAULT 0,
   why TEXT NOT NULL DEFAULT '',
   PRIMARY KEY (campaign, step)
