@@ -51,8 +51,14 @@ func daysIn(y int, m time.Month) int {
 	return time.Date(y, m+1, 0, 0, 0, 0, 0, time.UTC).Day()
 }
 
-// wall is the instant at which clocks of a zone show a date and time: the first where it comes twice, the first
-// instant after the gap where it does not come.
+// WallTime is the instant at which clocks of a zone show a date and a time of the day, in minutes: the first where it comes
+// twice, the first instant after the gap where it does not come. A day beyond its month counts on, as in time.Date.
+// Campaigns wait by it.
+func WallTime(y int, m time.Month, d, minutes int, loc *time.Location) crm.Instant {
+	return wall(y, m, d, minutes/60, minutes%60, 0, 0, loc)
+}
+
+// wall is WallTime to the nanosecond.
 func wall(y int, m time.Month, d, h, mi, s, ns int, loc *time.Location) crm.Instant {
 	t := time.Date(y, m, d, h, mi, s, ns, loc)
 	from, to := t.ZoneBounds()
