@@ -57,22 +57,35 @@ func (m *Mirror) RequestRead(ctx context.Context, tx *store.Tx, shopID int64, ki
 	return nil
 }
 
-// ReadSince tells whether every delta stream of the kinds has completed a run that started at or after since. A kind
-// without a stream of its own (WooCommerce's carts come with its orders) asks for nothing; no stream at all is false. A shop
-// that sends by itself is as fresh as can be: nothing could be asked of it.
-func (m *Mirror) ReadSince(ctx context.Context, q store.Queryer, shopID int64, kinds []crm.Kind, since crm.Instant) (bool, error) {
-	text, args, err := store.In(`SELECT COUNT(*) AS streams, COALESCE(MIN(read_at),0) AS oldest, (SELECT COUNT(*) FROM shops WHERE id=? AND platform IN (?)) AS sends
+// Freshness is how lately a shop was read.
+type Freshness struct {
+	Read  crm.Instant // when the oldest of the newest complete runs began; 0 = something has never been read whole
+	Sends bool        // it sends by itself and is as fresh as can be: nothing could be asked of it
+}
+
+// Since tells whether everything has been read in a run that started at or after an instant.
+func (f Freshness) Since(at crm.Instant) bool { return f.Sends || f.Read > 0 && f.Read >= at }
+
+// Freshness looks at every delta stream of the kinds. A kind without a stream of its own (WooCommerce's carts come with its
+// orders) asks for nothing; a shop without any stream has never been read.
+func (m *Mirror) Freshness(ctx context.Context, q store.Queryer, shopID int64, kinds []crm.Kind) (Freshness, error) {
+	text, args, err := store.In(`SELECT COALESCE(MIN(read_at),0) AS oldest, (SELECT COUNT(*) FROM shops WHERE id=? AND platform IN (?)) AS sends
  FROM streams WHERE shop_id=? AND kind IN (?) AND mode IN ('delta','')`, shopID, sendsByItself(), shopID, kindNames(kinds))
 	if err != nil {
-		return false, fmt.Errorf("asking how fresh a shop is: %w", err)
+		return Freshness{}, fmt.Errorf("asking how fresh a shop is: %w", err)
 	}
 	var row struct {
-		Streams int
-		Oldest  crm.Instant
-		Sends   int
+		Oldest crm.Instant
+		Sends  int
 	}
 	if err := q.GetContext(ctx, &row, text, args...); err != nil {
-		return false, fmt.Errorf("asking how fresh a shop is: %w", err)
+		return Freshness{}, fmt.Errorf("asking how fresh a shop is: %w", err)
 	}
-	return row.Sends > 0 || row.Streams > 0 && row.Oldest >= since, nil
+	return Freshness{Read: row.Oldest, Sends: row.Sends > 0}, nil
+}
+
+// ReadSince tells whether a shop is fresh enough: see Freshness.
+func (m *Mirror) ReadSince(ctx context.Context, q store.Queryer, shopID int64, kinds []crm.Kind, since crm.Instant) (bool, error) {
+	f, err := m.Freshness(ctx, q, shopID, kinds)
+	return err == nil && f.Since(since), err
 }
