@@ -27,6 +27,7 @@ type candidate struct {
 	*sendRow
 	run      running
 	template string
+	sendgrid string // a dynamic template of SendGrid in the template's place
 	sender   Sender
 	profile  *crm.Profile // nil when the contact is gone
 	zone     *time.Location
@@ -126,10 +127,10 @@ func (g *gating) set(c *candidate) verdict {
 		return refuse(StepRemoved)
 	}
 	at, ok := c.run.step(c.Step)
-	if !ok || at.template == "" {
+	if !ok || at.template == "" && at.sendgrid == "" {
 		return refuse(StepRemoved)
 	}
-	c.template = at.template
+	c.template, c.sendgrid = at.template, at.sendgrid
 	marketing := c.Kind == KindMarketing
 	switch {
 	case c.run.state != CampaignArmed:

@@ -73,12 +73,15 @@ func (g *gating) mail(c *candidate) (m Mail, err error) {
 	}()
 	shop := g.shops[c.ShopID]
 	locale := orElse(c.profile.Contact.Locale, shop.Locale)
-	if _, theirs := fillsIn(c.template); !theirs {
+	if c.sendgrid == "" {
 		locale = g.e.o.Renderer.Locale(c.template, locale)
 	}
 	d := g.data(c, locale)
 	if c.Kind == KindMarketing {
 		if d.Unsubscribe, err = g.unsubscribeLink(c.profile.Contact); err != nil {
+			return Mail{}, err
+		}
+		if err = g.landingLinks(c, &d); err != nil {
 			return Mail{}, err
 		}
 	}
@@ -87,8 +90,8 @@ func (g *gating) mail(c *candidate) (m Mail, err error) {
 		FromEmail: c.sender.FromEmail, FromName: c.sender.FromName, ReplyTo: c.sender.ReplyTo,
 		ToEmail: c.profile.Contact.Email, ToName: fullName(c.profile.Contact), Created: g.now.Time(),
 	}
-	if id, theirs := fillsIn(c.template); theirs {
-		m.TemplateID, m.TemplateData = id, d.Dynamic()
+	if c.sendgrid != "" {
+		m.TemplateID, m.TemplateData = c.sendgrid, d.Dynamic()
 	} else {
 		r, err := g.e.o.Renderer.Render(c.template, locale, d)
 		if err != nil {
@@ -99,6 +102,7 @@ func (g *gating) mail(c *candidate) (m Mail, err error) {
 	if d.Unsubscribe != "" {
 		m.Headers = map[string]string{"List-Unsubscribe": "<" + d.Unsubscribe + ">", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
 	}
+	g.track(c, &m)
 	return m, nil
 }
 

@@ -2,6 +2,7 @@ package mailer
 
 import (
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -70,4 +71,27 @@ func snake(name string) string {
 		b.WriteRune(unicode.ToLower(r))
 	}
 	return b.String()
+}
+
+// Dynamic finds the steps that send a template of SendGrid, those in branches and variants included: their YAML paths below
+// the campaign, which config shows where the audience's provider is another.
+func (s CampaignSpec) Dynamic() []string { return dynamicSteps(".steps", s.Steps) }
+
+func dynamicSteps(path string, steps []StepSpec) []string {
+	var out []string
+	for i, s := range steps {
+		here := path + "[" + strconv.Itoa(i) + "]"
+		if s.Send != nil && s.Send.SendGrid != "" {
+			out = append(out, here+".send.sendgrid_template")
+		}
+		for j, b := range s.Branch {
+			out = append(out, dynamicSteps(here+".branch["+strconv.Itoa(j)+"].steps", b.Steps)...)
+		}
+		if s.Split != nil {
+			for j, v := range s.Split.Variants {
+				out = append(out, dynamicSteps(here+".split.variants["+strconv.Itoa(j)+"].steps", v.Steps)...)
+			}
+		}
+	}
+	return out
 }

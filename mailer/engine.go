@@ -48,6 +48,7 @@ type Engine struct {
 	zones     map[string]*time.Location // by name: each is a file to be read
 	unsettled []handed                  // answers of the provider whose transaction failed: written at the next step
 	breakers  breakers                  // per audience
+	paces     *paces                    // per audience
 	gaugesAt  time.Time                 // real time of the last count of rows
 	status    status
 }
@@ -85,7 +86,7 @@ func NewEngine(m *mirror.Mirror, l *store.Leases, o EngineOptions) *Engine {
 	}
 	o.PublicURL = strings.TrimSuffix(o.PublicURL, "/")
 	o.Needs = rule.Union(o.Needs, crm.Needs{Orders: true, Lines: true, Carts: true, Consents: true}) // what the gate itself looks at
-	return &Engine{mirror: m, db: m.DB(), leases: l, o: o, defs: map[string]cachedDef{}, zones: map[string]*time.Location{}, breakers: breakers{}}
+	return &Engine{mirror: m, db: m.DB(), leases: l, o: o, defs: map[string]cachedDef{}, zones: map[string]*time.Location{}, breakers: breakers{}, paces: newPaces(o.Senders, o.Parallel)}
 }
 
 // pass is what one Step knows: it is read at the step's beginning and thrown away at its end.

@@ -17,8 +17,11 @@ import (
 // roundsPerStep bounds a step: this many batches, then the other phases have their turn.
 const roundsPerStep = 16
 
-// batchesAhead is how many batches are looked for at once.
-const batchesAhead = 8
+// batchesAhead is how many batches are looked for at once; looksPerBatch is how often, when audiences have no room.
+const (
+	batchesAhead  = 8
+	looksPerBatch = 8
+)
 
 // send lets due sends through the gate and hands over those that pass, in two batches that take turns: while one is
 // on its way to the provider, a transaction settles the answers of the one before and decides on the next.
@@ -30,7 +33,7 @@ func (e *Engine) send(ctx context.Context, p *pass) (worked bool, err error) {
 	var answered []handed
 	var ahead []sendRow
 	for range roundsPerStep {
-		if len(ahead) == 0 || len(e.breakers) > 0 {
+		if len(ahead) == 0 || len(e.breakers) > 0 || e.paces.tight {
 			if ahead, err = e.dueSends(ctx, p, flying); err != nil || len(ahead) == 0 {
 				return worked, errors.Join(err, e.settle(ctx, p, append(answered, flying.land()...)))
 			}
@@ -57,14 +60,34 @@ func (e *Engine) send(ctx context.Context, p *pass) (worked bool, err error) {
 func (e *Engine) batch() int { return max(1, e.o.Parallel/2) }
 
 // dueSends finds the next batches: where they are and what they need, no more. The gate reads each whole. While a
-// provider fails it is one batch, since the answers to that decide what comes next.
+// provider fails or has no more room it is one batch, since the answers to that decide what comes next.
 func (e *Engine) dueSends(ctx context.Context, p *pass, flying *flight) ([]sendRow, error) {
-	wall := e.o.Wall()
 	limit := e.batch()
-	if len(e.breakers) == 0 {
+	if len(e.breakers) == 0 && !e.paces.tight {
 		limit *= batchesAhead
 	}
-	shut := e.breakers.shut(wall, flying)
+	full := e.paces.full()
+	e.paces.tight = len(full) > 0
+	shut := slices.Concat(e.breakers.shut(e.o.Wall(), flying), full)
+	var rows []sendRow
+	for looks := 1; ; looks++ {
+		some, err := e.dueOf(ctx, p, shut, limit-len(rows))
+		if err != nil {
+			return nil, err
+		}
+		fit, full := e.paces.fit(some)
+		if len(full) == 0 || looks == looksPerBatch {
+			return e.breakers.probesOnly(append(rows, fit...)), nil
+		}
+		// Behind those for whom there is no room others may wait who have some.
+		rows = append(rows, slices.DeleteFunc(fit, func(r sendRow) bool { return !slices.Contains(full, r.AudienceID) })...)
+		shut = append(shut, full...)
+		e.paces.tight = true
+	}
+}
+
+// dueOf reads due sends, the longest due first, but for those of some audiences.
+func (e *Engine) dueOf(ctx context.Context, p *pass, shut []int64, limit int) ([]sendRow, error) {
 	var rows []sendRow
 	for _, state := range []State{Deferred, Ready} {
 		most := limit - len(rows)
@@ -75,7 +98,7 @@ func (e *Engine) dueSends(ctx context.Context, p *pass, flying *flight) ([]sendR
 		// which is a comment to SQLite, MariaDB may read the ledger from its beginning.
 		query := `SELECT id, lane, audience_id, shop_id FROM sends /*! FORCE INDEX (sends_state_until_at) */
  WHERE state=? AND until_at<=? AND lane IN (?) AND retry_at<=?`
-		args := []any{state, p.now, p.lanes, wall.UnixMilli()}
+		args := []any{state, p.now, p.lanes, e.o.Wall().UnixMilli()}
 		if len(shut) > 0 {
 			query += " AND audience_id NOT IN (?)"
 			args = append(args, shut)
@@ -86,7 +109,7 @@ func (e *Engine) dueSends(ctx context.Context, p *pass, flying *flight) ([]sendR
 		}
 		rows = append(rows, some...)
 	}
-	return e.breakers.probesOnly(rows), nil
+	return rows, nil
 }
 
 // gate is the deciding transaction. It returns what is to be handed over now, committed as handing; with an error,

@@ -21,6 +21,7 @@ type handed struct {
 	provider Provider
 	before   time.Time // wall and monotonic: not one byte leaves at or after it
 	answer   answer
+	took     time.Duration // from when it left to the answer, real time
 }
 
 // answer is what becomes of a mail that was handed over.
@@ -51,15 +52,21 @@ func notSent(r Reason, wall time.Time) answer {
 type flight struct {
 	e     *Engine
 	hands []handed
+	cuts  map[int64]int // of the paces when it began
 	wg    sync.WaitGroup
 }
 
 // handOver hands every mail to its provider at once, each once. A context that ends stops mails that have not begun;
 // those under way are waited for, within handWindow.
 func (e *Engine) handOver(ctx context.Context, hands []handed) *flight {
-	f := &flight{e: e, hands: hands}
-	for i := range hands {
-		f.wg.Go(func() { hands[i].answer = e.handOne(ctx, &hands[i]) })
+	f := &flight{e: e, hands: hands, cuts: e.paces.begin(hands)}
+	e.paces.show(e.o.Metrics)
+	alone, together := parties(hands)
+	for _, h := range alone {
+		f.wg.Go(func() { h.answer = e.handOne(ctx, h) })
+	}
+	for _, p := range together {
+		f.wg.Go(func() { e.handTogether(ctx, p) })
 	}
 	return f
 }
@@ -71,19 +78,20 @@ func (f *flight) land() []handed {
 	}
 	f.wg.Wait()
 	f.e.breakersLearn(f.hands)
+	f.e.paces.learn(f.hands, f.cuts)
+	f.e.paces.show(f.e.o.Metrics)
 	return f.hands
 }
 
 func (e *Engine) handOne(ctx context.Context, h *handed) answer {
-	// A machine that slept, or a process that was stopped, must not send what others have taken for unknown since:
-	// Before compares the monotonic clock, and the wall clock once that is stripped.
 	wall := e.o.Wall()
-	if ctx.Err() != nil || !wall.Before(h.before) || !wall.Round(0).Before(h.before.Round(0)) {
+	if late(ctx, h.before, wall) {
 		return notSent(Late, wall)
 	}
 	sending, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.before.Sub(wall))
 	defer cancel()
 	id, err := sendOnce(sending, h.provider, h.mail)
+	h.took = e.since(wall)
 	return judge(id, err, h.row.Attempts, e.o.Wall())
 }
 
@@ -132,8 +140,10 @@ func judge(id string, err error, attempts int64, wall time.Time) answer {
 }
 
 // redact makes an error fit to be kept: providers like to repeat the address that they did not like.
-func redact(err error) string {
-	return clip(regexp.MustCompile(`[^\s<>"'=:,;()]+@[^\s<>"'=:,;()]+`).ReplaceAllString(err.Error(), "…@…"), 1000)
+func redact(err error) string { return clip(withoutAddresses(err.Error()), 1000) }
+
+func withoutAddresses(s string) string {
+	return regexp.MustCompile(`[^\s<>"'=:,;()]+@[^\s<>"'=:,;()]+`).ReplaceAllString(s, "…@…")
 }
 
 // settleMoves reads back the rows of answers and says where they go. A row that is no longer handing was settled by

@@ -97,6 +97,7 @@ type ShopData struct {
 // SenderData is who writes.
 type SenderData struct {
 	Name, PostalAddress string
+	Email               string // where answers go
 }
 
 // CartData is an open cart.
@@ -145,6 +146,7 @@ type Renderer interface {
 
 // Sender is who an audience's mails come from.
 type Sender struct {
+	Audience                                    string // its key, for metrics; "" = its number
 	FromEmail, FromName, ReplyTo, PostalAddress string
 	Provider                                    Provider
 	Cap                                         Cap // marketing mails per contact; the zero Cap bounds nothing

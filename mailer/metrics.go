@@ -11,6 +11,8 @@ type Metrics struct {
 	lateness   prometheus.Histogram
 	enrolments *prometheus.CounterVec
 	paused     prometheus.Gauge
+	inFlight   *prometheus.GaugeVec
+	limit      *prometheus.GaugeVec
 }
 
 // NewMetrics registers them; a nil registerer makes metrics that nobody sees.
@@ -32,6 +34,12 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		paused: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "relance_sends_paused", Help: "1 while nothing is sent because sending is switched off or a provider refuses us.",
 		}),
+		inFlight: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "relance_provider_in_flight", Help: "Mails of an audience that its provider has not answered yet.",
+		}, []string{"audience"}),
+		limit: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "relance_provider_limit", Help: "How many mails of an audience may be under way at once; it adapts to the provider.",
+		}, []string{"audience"}),
 	}
 	for _, s := range States() {
 		for _, reason := range append(Reasons(s), NoReason) {
@@ -42,7 +50,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		}
 	}
 	if r != nil {
-		r.MustRegister(m.sends, m.rows, m.lateness, m.enrolments, m.paused)
+		r.MustRegister(m.sends, m.rows, m.lateness, m.enrolments, m.paused, m.inFlight, m.limit)
 	}
 	return m
 }

@@ -56,6 +56,7 @@ const (
 	ProviderDown     Reason = "provider_down"
 	ProviderRefusing Reason = "provider_refusing"
 	Late             Reason = "late"
+	SharedRequest    Reason = "shared_request"
 
 	// refused
 	ShopUnreachable  Reason = "shop_unreachable"
@@ -108,6 +109,7 @@ func reasonTable() []reasonText {
 		{ProviderDown, later, false, "the provider could not be reached; nothing was sent"},
 		{ProviderRefusing, later, false, "the provider refuses our key or sender: check them; nothing was sent"},
 		{Late, later, false, "the process was held up before the mail left; nothing was sent"},
+		{SharedRequest, later, false, "another mail of the same request was refused; nothing was sent, and this one is tried again without it"},
 		{ShopUnreachable, no, false, "the shop could not be read in time"},
 		{StepRemoved, no, true, "the step is no longer part of the campaign"},
 		{ContactGone, no, true, "the contact is no longer there"},

@@ -17,7 +17,7 @@ import (
 func labels() []string {
 	return []string{
 		"shop", "stream", "kind", "segment", "campaign", "state", "outcome", "class", "cause", "reason", "result",
-		"surface", "code", "version", "go", "provider", "worker", "name", "le", "quantile",
+		"audience", "surface", "code", "version", "go", "provider", "worker", "name", "le", "quantile",
 	}
 }
 
