@@ -108,14 +108,24 @@ type ProfileOrder struct {
 	Shipping     int64  // contained in Total
 	Discount     int64  // what Total is lower by
 	PlacedAt     Instant
-	PaidAt       Instant  // 0 = is not, or not known; so are the others
-	CompletedAt  Instant  // the shop was done with it: on platforms that tell no other, when it was shipped
+	PaidAt       Instant // 0 = is not, or not known; so are the others
+	CompletedAt  Instant // the shop was done with it: on platforms that tell no other, when it was shipped
 	CancelledAt  Instant
-	Shop         string   // name of the shop
-	Via          string   // how it came in; only where Needs.Source asks
-	Source       string   // what brought the buyer: the attribution's source; only where Needs.Source asks
-	Coupons      []string // codes used; only where Needs.Coupons asks
+	Moments      OrderMoments // only where Needs.Moments asks
+	Shop         string       // name of the shop
+	Via          string       // how it came in; only where Needs.Source asks
+	Source       string       // what brought the buyer: the attribution's source; only where Needs.Source asks
+	Coupons      []string     // codes used; only where Needs.Coupons asks
 	Lines        []ProfileLine
+}
+
+// OrderMoments is when an order first was something, as far as it is known: as the platform says, else when the mirror
+// first saw it so, and then not later than the shop last changed it. 0 = was not. They never move.
+type OrderMoments struct {
+	Paid      Instant
+	Shipped   Instant // on its way, or done where the platform tells no more
+	Cancelled Instant
+	Refunded  Instant // in part or whole
 }
 
 // Revenue is total − refunded.
@@ -153,6 +163,7 @@ type ProfileCart struct {
 // ProfileEvent is something that the contact did.
 type ProfileEvent struct {
 	ShopID     int64
+	ID         string // unique within the shop
 	Name       string // viewed_product, searched, mail.clicked…
 	At         Instant
 	Properties map[string]string
@@ -219,6 +230,7 @@ type Needs struct {
 	Consents bool
 	Source   bool     // how orders came in and what brought the buyer; implies Orders
 	Coupons  bool     // codes used in orders; implies Orders
+	Moments  bool     // when orders were paid, shipped, cancelled, refunded; implies Orders
 	Account  bool     // attributes, groups, shops, bases of consent, suppressions
 	Events   []string // names of events, AllEvents for every one; nil: none
 	History  []string // segments whose history is needed; nil: none

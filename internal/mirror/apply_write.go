@@ -1,11 +1,14 @@
 package mirror
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/jmoiron/sqlx"
+
+	"github.com/relance/relance/internal/crm"
 )
 
 // writeRecords writes what changed, facet by facet. Refunds go before orders, whose column refunded sums them.
@@ -29,6 +32,9 @@ func (a *applying) writeRecords() error {
 		if err := a.writeFacet(f); err != nil {
 			return fmt.Errorf("writing %s: %w", a.m.shapes[f].table, err)
 		}
+	}
+	if err := a.writeOrderCoupons(); err != nil {
+		return fmt.Errorf("writing order_coupons: %w", err)
 	}
 	return a.writeCartVersions()
 }
@@ -75,9 +81,7 @@ func (s *shape) columns() []string {
 		cols = append(cols, "contact_id")
 	}
 	cols = append(cols, s.cols...)
-	if s.derived != "" {
-		cols = append(cols, s.derived)
-	}
+	cols = append(cols, s.derived...)
 	if marksErased(s.table) {
 		cols = append(cols, "erased_at")
 	}
@@ -91,9 +95,7 @@ func (a *applying) row(s *shape, r *record) []any {
 		row = append(row, r.contact)
 	}
 	row = append(row, r.vals...)
-	if s.derived != "" {
-		row = append(row, r.derived)
-	}
+	row = append(row, r.derived...)
 	if marksErased(s.table) {
 		row = append(row, r.erased)
 	}
@@ -149,21 +151,28 @@ func (a *applying) netRefunds() error {
 	for id := range other {
 		ids = append(ids, id)
 	}
-	sums := map[string]int64{}
-	if err := readIn(a.ctx, a.tx, "SELECT order_id, SUM(amount) FROM refunds WHERE shop_id=? AND gone_at=0 AND order_id IN (%) GROUP BY order_id",
+	given := map[string]givenBack{}
+	if err := readIn(a.ctx, a.tx, "SELECT order_id, SUM(amount), MIN(refunded_at) FROM refunds WHERE shop_id=? AND gone_at=0 AND order_id IN (%) GROUP BY order_id",
 		[]any{a.b.ShopID}, ids, func(r *sqlx.Rows) error {
 			var id string
-			var sum int64
-			err := r.Scan(&id, &sum)
-			sums[id] = sum
+			var g givenBack
+			err := r.Scan(&id, &g.sum, &g.first)
+			g.first = cmp.Or(g.first, a.now())
+			given[id] = g
 			return err
 		}); err != nil {
 		return err
 	}
-	for id, r := range mine {
-		r.derived = sums[id]
+	if err := a.becameWhat(given); err != nil {
+		return err
 	}
-	return a.netStored(other, sums)
+	return a.netStored(other, given)
+}
+
+// givenBack is what the live refunds of an order say.
+type givenBack struct {
+	sum   int64
+	first crm.Instant // 0 = there is none
 }
 
 func (r *record) orderID() string {
@@ -173,7 +182,7 @@ func (r *record) orderID() string {
 	return ""
 }
 
-func (a *applying) netStored(other map[string]*record, sums map[string]int64) error {
+func (a *applying) netStored(other map[string]*record, given map[string]givenBack) error {
 	ids := make([]string, 0, len(other))
 	for id := range other {
 		ids = append(ids, id)
@@ -187,14 +196,14 @@ func (a *applying) netStored(other map[string]*record, sums map[string]int64) er
 			return err
 		}
 		a.touch(contact, other[id].at)
-		if refunded != sums[id] {
-			updates = append(updates, []any{sums[id], a.b.ShopID, id})
+		if g := given[id]; refunded != g.sum {
+			updates = append(updates, []any{g.sum, g.first, a.b.ShopID, id})
 		}
 		return nil
 	}); err != nil {
 		return err
 	}
-	return execEach(a.ctx, a.tx, "UPDATE orders SET refunded=? WHERE shop_id=? AND id=?", updates)
+	return execEach(a.ctx, a.tx, "UPDATE orders SET refunded=?, became_refunded_at=CASE WHEN became_refunded_at=0 THEN ? ELSE became_refunded_at END WHERE shop_id=? AND id=?", updates)
 }
 
 // writeCartVersions keeps what a cart held over time: one row per content, with its first and last activity.

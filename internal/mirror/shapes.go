@@ -38,7 +38,7 @@ type shape struct {
 	keys    []string // beside shop_id
 	cols    []string // content, in the order of record.vals
 	contact bool     // has contact_id
-	derived string   // a column computed here, written with the content but not hashed; "" = none
+	derived []string // columns computed here, written with the content but not hashed
 	once    bool     // a record is written once and never changed, whenever it was read
 	extra   [2]string
 	lines   string // table of child rows, "" = none
@@ -61,15 +61,15 @@ func shapes() [facets]shape {
 		refunds: {table: "refunds", keys: []string{"id"}, extra: [2]string{"order_id", "''"}, lines: "refund_lines", parent: "refund_id", cols: []string{
 			"order_id", "amount", "currency", "reason", "refunded_at",
 		}},
-		orders: {table: "orders", keys: []string{"id"}, contact: true, derived: "refunded", extra: [2]string{"''", "''"}, lines: "order_lines", parent: "order_id", cols: []string{
+		orders: {table: "orders", keys: []string{"id"}, contact: true, derived: append([]string{"refunded"}, momentColumns()...), extra: [2]string{"''", "''"}, lines: "order_lines", parent: "order_id", cols: []string{
 			"number", "customer_id", "email", "email_norm", "first_name", "last_name", "status", "state", "counts_as_sale", "currency", "goods", "shipping", "tax",
 			"discount", "total", "total_raw", "placed_at", "paid_at", "completed_at", "cancelled_at", "modified_at", "country", "region", "city", "via", "coupons", "attribution",
 			"base_currency", "base_total", "purchase", "cart_id",
 		}},
-		carts: {table: "carts", keys: []string{"id"}, contact: true, derived: "content", extra: [2]string{"content", "active_at"}, lines: "cart_lines", parent: "cart_id", cols: []string{
+		carts: {table: "carts", keys: []string{"id"}, contact: true, derived: []string{"content"}, extra: [2]string{"content", "active_at"}, lines: "cart_lines", parent: "cart_id", cols: []string{
 			"customer_id", "email", "email_norm", "first_name", "last_name", "currency", "total", "created_at", "active_at", "closed_at", "closed_by", "recover_url", "country",
 		}},
-		events: {table: "events", keys: []string{"id"}, contact: true, once: true, extra: [2]string{"''", "''"}, cols: []string{
+		events: {table: "events", keys: []string{"id"}, contact: true, once: true, derived: []string{"product_id"}, extra: [2]string{"''", "''"}, cols: []string{
 			"happened_at", "name", "customer_id", "email", "email_norm", "properties",
 		}},
 		statements: {table: "statements", keys: []string{"id"}, contact: true, once: true, extra: [2]string{"''", "''"}, cols: []string{
@@ -93,6 +93,8 @@ type record struct {
 	topic      string   // of an opt-in or a statement
 	channel    string
 	cart       string        // of an order: the cart that became it
+	paidBySale bool          // of an order: nobody says when it was paid
+	coupons    []string      // of an order: the codes used (crm.CodeKey)
 	said       ConsentChange // of a statement: what it asks for, all but whose and when it was seen
 	byContent  bool          // of a cart: only another content is activity
 	gone       bool
@@ -112,7 +114,7 @@ type record struct {
 	extra      [2]string
 
 	contact int64
-	derived any         // value of the shape's derived column
+	derived []any       // values of the shape's derived columns
 	erased  crm.Instant // its person was erased then; 0: was not
 }
 
@@ -178,11 +180,21 @@ func (r *record) encodeProduct(b *crm.Product) {
 	}
 }
 
-const orderPlaced = 16 // place in the values of an order
+// Places in the values of an order.
+const (
+	orderState     = 7
+	orderSale      = 8
+	orderPlaced    = 16
+	orderPaid      = 17
+	orderCompleted = 18
+	orderCancelled = 19
+	orderModified  = 20
+)
 
 func (r *record) encodeOrder(b *crm.Order) {
 	r.facet, r.at, r.lines = orders, cmp.Or(b.ModifiedAt, b.PlacedAt), fitLines(uniqueLines(b.Lines))
-	r.account, r.email, r.cart = account(b.CustomerID), crm.NormEmail(b.Email), account(b.CartID)
+	r.account, r.email, r.cart, r.paidBySale = account(b.CustomerID), crm.NormEmail(b.Email), account(b.CartID), b.PaidBySale
+	r.coupons = codeKeys(b.Coupons)
 	r.vals = []any{
 		text(b.Number, roomWord), r.account, b.Email, r.email, text(b.FirstName, roomName), text(b.LastName, roomName), text(b.Status, roomWord), b.State,
 		flag(b.CountsAsSale), b.Currency, b.Goods, b.Shipping, b.Tax,
@@ -200,7 +212,7 @@ const (
 )
 
 func (r *record) encodeCart(b *crm.Cart) {
-	r.facet, r.at, r.lines, r.derived = carts, cmp.Or(b.ActiveAt, b.CreatedAt), fitLines(uniqueLines(b.Lines)), ""
+	r.facet, r.at, r.lines, r.derived = carts, cmp.Or(b.ActiveAt, b.CreatedAt), fitLines(uniqueLines(b.Lines)), []any{""}
 	r.account, r.email = account(b.CustomerID), crm.NormEmail(b.Email)
 	if r.gone {
 		r.at, r.lines = b.ClosedAt, nil
@@ -212,7 +224,7 @@ func (r *record) encodeCart(b *crm.Cart) {
 		whole(b.RecoverURL, roomAddress), whole(b.Country, roomCountry),
 	}
 	if r.byContent = b.ByContent; r.byContent {
-		r.derived = r.content()
+		r.derived = []any{r.content()}
 	}
 }
 
@@ -243,6 +255,7 @@ func (r *record) encodeOptIn(b *crm.OptIn) {
 func (r *record) encodeEvent(b *crm.Event) {
 	r.facet, r.at, r.account, r.email = events, b.At, account(b.CustomerID), crm.NormEmail(b.Email)
 	r.vals = []any{int64(b.At), b.Name, r.account, b.Email, r.email, jsonText(b.Properties, len(b.Properties))}
+	r.derived = []any{whole(b.Properties[propertyProduct], roomWord)}
 }
 
 func (r *record) encodeStatement(b *crm.Consent) {

@@ -32,6 +32,7 @@ type variant struct {
 	html    *htmltemplate.Template
 	txt     *texttemplate.Template // nil: derived from the html
 	size    sizes
+	uses    map[string]bool // names of fields that it comes across
 }
 
 // sizes are those of a variant's parts in bytes when it was tried: buffers begin with them.
