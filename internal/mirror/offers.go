@@ -135,18 +135,11 @@ func apart(keys []RecordKey) (wanted map[RecordKey]bool, shops []int64, ids []st
 	return wanted, slices.Compact(shops), slices.Compact(ids)
 }
 
-// OfferPage lists the next products of a shop by id, without what variations have from their parents.
-func (m *Mirror) OfferPage(ctx context.Context, q store.Queryer, shopID int64, after string, limit int) ([]Offer, error) {
-	var out []Offer
-	err := read(ctx, q, `SELECT p.shop_id, p.id, p.parent_id, p.name, p.brand, p.url, p.image_url, p.currency, p.price, COALESCE(k.in_stock, p.in_stock), p.status, p.gone_at
- FROM products p LEFT JOIN stocks k ON k.shop_id=p.shop_id AND k.id=p.id AND k.gone_at=0 WHERE p.shop_id=? AND p.id>? ORDER BY p.id LIMIT ?`, []any{shopID, after, limit},
-		func(r *sqlx.Rows) error {
-			o, err := scanOffer(r)
-			out = append(out, o)
-			return err
-		})
-	if err != nil {
-		return nil, fmt.Errorf("reading products: %w", err)
+// ProductIDs lists the next products of a shop by id, deleted ones included.
+func (m *Mirror) ProductIDs(ctx context.Context, q store.Queryer, shopID int64, after string, limit int) ([]string, error) {
+	var out []string
+	if err := q.SelectContext(ctx, &out, "SELECT id FROM products WHERE shop_id=? AND id>? ORDER BY id LIMIT ?", shopID, after, limit); err != nil {
+		return nil, fmt.Errorf("listing products: %w", err)
 	}
 	return out, nil
 }
@@ -259,6 +252,31 @@ func (m *Mirror) Baskets(ctx context.Context, q store.Queryer, shopID int64, con
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading what was bought: %w", err)
+	}
+	return out, nil
+}
+
+// Families gives what products count as: the parents of variations; products that are none are left out.
+func (m *Mirror) Families(ctx context.Context, q store.Queryer, keys []RecordKey) (map[RecordKey]string, error) {
+	out := map[RecordKey]string{}
+	if len(keys) == 0 {
+		return out, nil
+	}
+	wanted, shops, ids := apart(keys)
+	text, args, err := store.In("SELECT shop_id, id, parent_id FROM products WHERE shop_id IN (?) AND id IN (?) AND parent_id NOT IN ('','0')", shops, ids)
+	if err == nil {
+		err = read(ctx, q, text, args, func(r *sqlx.Rows) error {
+			var k RecordKey
+			var parent string
+			err := r.Scan(&k.ShopID, &k.ID, &parent)
+			if wanted[k] {
+				out[k] = parent
+			}
+			return err
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the parents of products: %w", err)
 	}
 	return out, nil
 }
