@@ -31,6 +31,10 @@ type Options struct {
 
 	Thresholds time.Duration       // business time from one publication of thresholds to the next; 0 = 24 h
 	Used       map[string][]string // segment → campaigns that use it: Deploy does not remove it
+
+	// Listening tells whether campaigns wait for facts rather than for segments; nil: none does. It is asked in each
+	// deciding transaction, so that whatever is settled after a campaign was stored is told to it.
+	Listening func(ctx context.Context, q store.Queryer) (bool, error)
 }
 
 // Maintainer keeps memberships true for the contacts in the lanes that this process holds. Several processes may run
@@ -58,6 +62,7 @@ type Maintainer struct {
 
 	thresholds time.Duration
 	used       map[string][]string
+	listening  func(ctx context.Context, q store.Queryer) (bool, error)
 }
 
 // NewMaintainer makes one for the definitions in force. Deploy stores them; Step works on what is stored.
@@ -73,7 +78,7 @@ func NewMaintainer(m *mirror.Mirror, l *store.Leases, defs []*rule.Segment, o Op
 	}
 	return &Maintainer{
 		mirror: m, db: m.DB(), leases: l, defs: defs, log: o.Log, metrics: o.Metrics, wall: o.Wall, page: batchSize,
-		thresholds: o.Thresholds, used: o.Used,
+		thresholds: o.Thresholds, used: o.Used, listening: o.Listening,
 	}
 }
 
@@ -295,6 +300,9 @@ func (m *Maintainer) commit(ctx context.Context, name string, b *batch, settled 
 			}
 		}
 		sizes = r.sizes
+		if err := m.touch(ctx, tx, settled, left, now); err != nil {
+			return err
+		}
 		if err := r.write(ctx, m.mirror, tx, m.lanes[0]); err != nil {
 			return err
 		}

@@ -83,6 +83,7 @@ func (n normaliser) order(raw []byte) (crm.Ref, []crm.Fact, error) {
 		FirstName: string(cmp.Or(w.FirstName, w.Billing.FirstName)), LastName: string(cmp.Or(w.LastName, w.Billing.LastName)),
 		Status: string(w.Status), State: state, CountsAsSale: crm.CountsAsSale(state), Currency: currency, TotalRaw: string(w.Total),
 		PlacedAt: crm.Instant(w.Created), ModifiedAt: crm.Instant(w.Updated), CartID: string(w.QuoteID), Purchase: purchase(w),
+		PaidBySale: true,
 	}
 	if state == crm.StateCancelled || state == crm.StateReplaced {
 		o.CancelledAt = o.ModifiedAt

@@ -64,6 +64,7 @@ func order(o *object) *crm.Order {
 		Coupons: o.texts("coupons", 50, 255), Attribution: o.pairs("attribution"), Lines: lines(o, cur),
 	}
 	r.Status = cmp.Or(r.Status, r.State)
+	r.PaidBySale = r.PaidAt == 0
 	r.CountsAsSale = o.flag("counts_as_sale", counts(r.State))
 	if v, has := o.get("total"); !has || v == "" {
 		o.bad("total", "is missing: what the customer was charged, with tax")

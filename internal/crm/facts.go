@@ -119,6 +119,7 @@ type Order struct {
 	PaidAt       Instant
 	CompletedAt  Instant
 	CancelledAt  Instant // first certain instant, else ModifiedAt of the read that showed it
+	PaidBySale   bool    // nobody says when it was paid: it was when it was first seen to count as a sale
 	ModifiedAt   Instant
 	Country      string
 	Region       string

@@ -168,7 +168,7 @@ func (a *applying) strip(r *record) {
 	}
 	r.email = ""
 	if r.byContent {
-		r.derived = r.content()
+		r.derived = []any{r.content()}
 	}
 	r.seal()
 }

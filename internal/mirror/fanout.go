@@ -20,6 +20,7 @@ const (
 	fanCategory = "category" // the products that are put right into it, each a row of its own
 	fanShop     = "shop"     // whose zone and locale are the shop's
 	fanBasis    = "basis"    // who ordered there: the shop's basis of consent is theirs
+	fanRestock  = "restock"  // who asked for the product: it is there again
 )
 
 const fanOutPage = 500 // contacts, lines or products of one step
@@ -64,7 +65,7 @@ func (m *Mirror) FanOutStep(ctx context.Context, now crm.Instant) (worked bool, 
 	if len(rows) == 0 {
 		return false, nil
 	}
-	s := fanning{q: m.db.Read(), left: fanOutPage, marks: map[int64]crm.Instant{}}
+	s := fanning{m: m, q: m.db.Read(), left: fanOutPage, marks: map[int64]crm.Instant{}}
 	for i := 0; i < len(rows) && s.left > 0; i++ {
 		if err := s.take(ctx, rows[i]); err != nil {
 			return false, fmt.Errorf("finding whom a redefinition concerns: %w", err)
@@ -84,9 +85,11 @@ func (m *Mirror) FanOutPending(ctx context.Context, q store.Queryer) (pending bo
 
 // fanning is one step.
 type fanning struct {
+	m      *Mirror
 	q      store.Queryer
 	left   int
 	marks  map[int64]crm.Instant
+	asked  []Touch
 	moved  []fanOut
 	done   []fanOut
 	spread []spreading
@@ -100,7 +103,7 @@ type spreading struct {
 
 func (s *fanning) take(ctx context.Context, f fanOut) error {
 	work := map[string]func(context.Context, fanOut) (ids []string, err error){
-		fanProduct: s.buyers, fanCategory: s.products, fanShop: s.atHome, fanBasis: s.customers,
+		fanProduct: s.buyers, fanCategory: s.products, fanShop: s.atHome, fanBasis: s.customers, fanRestock: s.askers,
 	}[f.Kind]
 	if work == nil {
 		return fmt.Errorf("%q is no kind of redefinition", f.Kind)
@@ -208,6 +211,9 @@ func (s *fanning) mark(contacts []int64, at crm.Instant) {
 
 func (s *fanning) write(ctx context.Context, tx *store.Tx, now crm.Instant) error {
 	if err := markDirty(ctx, tx, s.marks, now, crm.CauseRedefined); err != nil {
+		return err
+	}
+	if err := WriteTouches(ctx, tx, s.asked); err != nil {
 		return err
 	}
 	var moved, done [][]any

@@ -21,7 +21,7 @@ func (a *applying) date(r *record) {
 		r.vals[0] = int64(r.at)
 	case r.byContent && !r.gone:
 		active, _ := r.vals[cartActive].(int64)
-		if r.found && !r.wasGone && r.extra[0] == r.derived {
+		if r.found && !r.wasGone && r.extra[0] == r.derived[0] {
 			active, _ = strconv.ParseInt(r.extra[1], 10, 64) // a BIGINT of ours
 		}
 		r.vals[cartActive] = cmp.Or(active, int64(a.now()))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 
 	"github.com/jmoiron/sqlx"
 
@@ -55,6 +56,9 @@ func (m *Mirror) Profiles(ctx context.Context, q store.Queryer, ids []int64, n c
 			p.Contact.Suppressed = reasons[id]
 		}
 	}
+	if err := m.addMails(ctx, q, ids, l.profiles, n.Events); err != nil {
+		return nil, err
+	}
 	out := make([]crm.Profile, 0, len(ids))
 	for _, id := range ids {
 		if p := l.profiles[id]; p != nil {
@@ -88,7 +92,7 @@ func (l *loading) load(ctx context.Context, n crm.Needs) error {
 			return err
 		}
 	}
-	if n.Orders || n.Lines || n.Source || n.Coupons {
+	if n.Orders || n.Lines || n.Source || n.Coupons || n.Moments {
 		if err := l.orders(ctx, n); err != nil {
 			return err
 		}
@@ -97,6 +101,9 @@ func (l *loading) load(ctx context.Context, n crm.Needs) error {
 		if err := l.carts(ctx); err != nil {
 			return err
 		}
+	}
+	if err := l.known(ctx); err != nil {
+		return err
 	}
 	return l.catalogue(ctx)
 }
@@ -145,6 +152,10 @@ func (l *loading) orders(ctx context.Context, n crm.Needs) error {
 	}
 	if n.Coupons {
 		columns, dest = columns+", coupons", append(dest, &coupons)
+	}
+	if n.Moments {
+		columns += ", " + strings.Join(momentColumns(), ", ")
+		dest = append(dest, &o.Moments.Paid, &o.Moments.Shipped, &o.Moments.Cancelled, &o.Moments.Refunded)
 	}
 	if n.Source {
 		columns, dest = columns+", via, attribution", append(dest, &o.Via, &attribution)

@@ -150,7 +150,7 @@ func (l *loading) presence(ctx context.Context) error {
 
 // events reads those of the names, or all.
 func (l *loading) events(ctx context.Context, names []string) error {
-	text := "SELECT contact_id, shop_id, name, happened_at, properties FROM events WHERE contact_id IN " + l.in + " AND gone_at=0"
+	text := "SELECT contact_id, shop_id, id, name, happened_at, properties FROM events WHERE contact_id IN " + l.in + " AND gone_at=0"
 	var args []any
 	if !slices.Contains(names, crm.AllEvents) {
 		text += " AND name IN (" + strings.TrimSuffix(strings.Repeat("?,", len(names)), ",") + ")"
@@ -162,7 +162,7 @@ func (l *loading) events(ctx context.Context, names []string) error {
 		var id int64
 		var e crm.ProfileEvent
 		var properties []byte
-		if err := r.Scan(&id, &e.ShopID, &e.Name, &e.At, &properties); err != nil {
+		if err := r.Scan(&id, &e.ShopID, &e.ID, &e.Name, &e.At, &properties); err != nil {
 			return err
 		}
 		if err := decoded(properties, &e.Properties); err != nil {

@@ -156,7 +156,7 @@ func union(cs []condition) crm.Needs {
 func Union(a, b crm.Needs) crm.Needs {
 	return crm.Needs{
 		Orders: a.Orders || b.Orders, Lines: a.Lines || b.Lines, Carts: a.Carts || b.Carts, Consents: a.Consents || b.Consents,
-		Source: a.Source || b.Source, Coupons: a.Coupons || b.Coupons, Account: a.Account || b.Account, Ranks: a.Ranks || b.Ranks,
+		Source: a.Source || b.Source, Coupons: a.Coupons || b.Coupons, Moments: a.Moments || b.Moments, Account: a.Account || b.Account, Ranks: a.Ranks || b.Ranks,
 		Events: unionNames(a.Events, b.Events), History: unionNames(a.History, b.History),
 	}
 }

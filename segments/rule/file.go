@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -21,11 +22,8 @@ func CompileAll(f File) ([]*Segment, []fault.Problem) {
 	l := &linker{file: f, done: map[string]*Segment{}}
 	var out []*Segment
 	for _, id := range slices.Sorted(maps.Keys(f)) {
-		if !validID(id) {
-			l.problems = append(l.problems, fault.Problem{
-				Path: pathOf(id), Message: fmt.Sprintf("%q cannot be the id of a segment", id),
-				Want: "small letters, digits, - and _, at most 64, beginning with a letter, such as win_back",
-			})
+		if !validID(id) && !implicit(id) {
+			l.problems = append(l.problems, badID(id))
 			continue
 		}
 		if s := l.segment(id); s != nil {
@@ -35,10 +33,30 @@ func CompileAll(f File) ([]*Segment, []fault.Problem) {
 	return out, l.problems
 }
 
-// Validate checks every segment of the file; paths are as goccy/go-yaml writes them ($.win_back.match…).
+// Validate checks every segment of a file that people write; paths are as goccy/go-yaml writes them ($.win_back.match…).
 func (f File) Validate() []fault.Problem {
 	_, ps := CompileAll(f)
+	for _, id := range slices.Sorted(maps.Keys(f)) {
+		if implicit(id) {
+			ps = append(ps, badID(id))
+		}
+	}
 	return ps
+}
+
+// ImplicitPrefix begins the ids of segments that nobody writes: a campaign on a date of its contacts has one.
+const ImplicitPrefix = "campaign:"
+
+func implicit(id string) bool {
+	rest, is := strings.CutPrefix(id, ImplicitPrefix)
+	return is && regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`).MatchString(rest)
+}
+
+func badID(id string) fault.Problem {
+	return fault.Problem{
+		Path: pathOf(id), Message: fmt.Sprintf("%q cannot be the id of a segment", id),
+		Want: "small letters, digits, - and _, at most 64, beginning with a letter, such as win_back",
+	}
 }
 
 // CompileIn compiles a condition that stands elsewhere, such as in a campaign, and may refer to the file's segments. path is

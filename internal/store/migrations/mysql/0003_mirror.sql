@@ -24,7 +24,8 @@ CREATE TABLE IF NOT EXISTS contacts (
   erased_at BIGINT NOT NULL DEFAULT 0,
   PRIMARY KEY (id),
   UNIQUE KEY contacts_audience_id_email_norm (audience_id, email_norm),
-  KEY contacts_lane_id (lane, id)
+  KEY contacts_lane_id (lane, id),
+  KEY contacts_zone (zone)
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 CREATE TABLE IF NOT EXISTS customers (
   shop_id BIGINT NOT NULL,
@@ -111,6 +112,10 @@ CREATE TABLE IF NOT EXISTS orders (
   completed_at BIGINT NOT NULL DEFAULT 0,
   cancelled_at BIGINT NOT NULL DEFAULT 0,
   modified_at BIGINT NOT NULL DEFAULT 0,
+  became_paid_at BIGINT NOT NULL DEFAULT 0,
+  became_shipped_at BIGINT NOT NULL DEFAULT 0,
+  became_cancelled_at BIGINT NOT NULL DEFAULT 0,
+  became_refunded_at BIGINT NOT NULL DEFAULT 0,
   country VARCHAR(8) NOT NULL DEFAULT '',
   region VARCHAR(128) NOT NULL DEFAULT '',
   city VARCHAR(255) NOT NULL DEFAULT '',

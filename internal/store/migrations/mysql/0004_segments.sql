@@ -1,7 +1,7 @@
 -- +goose Up
 -- +goose NO TRANSACTION
 CREATE TABLE IF NOT EXISTS segment_defs (
-  segment VARCHAR(64) NOT NULL,
+  segment VARCHAR(80) NOT NULL,
   generation BIGINT NOT NULL,
   state VARCHAR(16) NOT NULL DEFAULT '',
   hash VARCHAR(64) NOT NULL DEFAULT '',
@@ -15,7 +15,7 @@ CREATE TABLE IF NOT EXISTS segment_defs (
   PRIMARY KEY (segment, generation)
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 CREATE TABLE IF NOT EXISTS segment_builds (
-  segment VARCHAR(64) NOT NULL,
+  segment VARCHAR(80) NOT NULL,
   generation BIGINT NOT NULL,
   lane BIGINT NOT NULL,
   position BIGINT NOT NULL DEFAULT 0,
@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS segment_builds (
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 CREATE TABLE IF NOT EXISTS memberships (
   contact_id BIGINT NOT NULL,
-  segment VARCHAR(64) NOT NULL,
+  segment VARCHAR(80) NOT NULL,
   generation BIGINT NOT NULL,
   lane BIGINT NOT NULL DEFAULT 0,
   since BIGINT NOT NULL DEFAULT 0,
@@ -41,7 +41,7 @@ CREATE TABLE IF NOT EXISTS segment_changes (
   id BIGINT NOT NULL,
   contact_id BIGINT NOT NULL DEFAULT 0,
   lane BIGINT NOT NULL DEFAULT 0,
-  segment VARCHAR(64) NOT NULL DEFAULT '',
+  segment VARCHAR(80) NOT NULL DEFAULT '',
   entered BIGINT NOT NULL DEFAULT 0,
   effective_at BIGINT NOT NULL DEFAULT 0,
   recorded_at BIGINT NOT NULL DEFAULT 0,

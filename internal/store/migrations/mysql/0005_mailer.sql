@@ -6,6 +6,7 @@ CREATE TABLE IF NOT EXISTS campaigns (
   generation BIGINT NOT NULL DEFAULT 0,
   hash VARCHAR(64) NOT NULL DEFAULT '',
   armed_at BIGINT NOT NULL DEFAULT 0,
+  listens BIGINT NOT NULL DEFAULT 0,
   reason VARCHAR(1000) NOT NULL DEFAULT '',
   updated_at BIGINT NOT NULL DEFAULT 0,
   PRIMARY KEY (campaign)
@@ -45,6 +46,7 @@ CREATE TABLE IF NOT EXISTS enrolments (
   begun_at BIGINT NOT NULL DEFAULT 0,
   clicked_at BIGINT NOT NULL DEFAULT 0,
   ordered_at BIGINT NOT NULL DEFAULT 0,
+  split_at BIGINT NOT NULL DEFAULT 0,
   PRIMARY KEY (id),
   UNIQUE KEY enrolments_campaign_contact_id_occurrence (campaign, contact_id, occurrence),
   KEY enrolments_lane_state_due_at (lane, state, due_at),

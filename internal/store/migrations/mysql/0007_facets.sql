@@ -22,13 +22,15 @@ CREATE TABLE IF NOT EXISTS events (
   email_norm VARCHAR(320) NOT NULL DEFAULT '',
   happened_at BIGINT NOT NULL DEFAULT 0,
   properties MEDIUMTEXT NOT NULL,
+  product_id VARCHAR(64) NOT NULL DEFAULT '',
   hash BINARY(16) NULL,
   observed_at BIGINT NOT NULL DEFAULT 0,
   gone_at BIGINT NOT NULL DEFAULT 0,
   erased_at BIGINT NOT NULL DEFAULT 0,
   PRIMARY KEY (shop_id, id),
   KEY events_contact_id_happened_at (contact_id, happened_at),
-  KEY events_shop_id_customer_id (shop_id, customer_id)
+  KEY events_shop_id_customer_id (shop_id, customer_id),
+  KEY events_shop_id_product_id_name_id (shop_id, product_id, name, id)
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 -- What a person said of mail to them, with its proof: written once, never changed.
 CREATE TABLE IF NOT EXISTS statements (
@@ -68,7 +70,7 @@ CREATE TABLE IF NOT EXISTS fanouts (
   id VARCHAR(64) NOT NULL,
   generation BIGINT NOT NULL DEFAULT 0,
   part BIGINT NOT NULL DEFAULT 0,
-  after_id VARCHAR(64) NOT NULL DEFAULT '',
+  after_id VARCHAR(255) NOT NULL DEFAULT '',
   source_at BIGINT NOT NULL DEFAULT 0,
   since BIGINT NOT NULL DEFAULT 0,
   PRIMARY KEY (shop_id, kind, id),

@@ -2,7 +2,7 @@
 -- +goose NO TRANSACTION
 -- What keeping each segment true took, by UTC day, and the segments in the public schema.
 CREATE TABLE IF NOT EXISTS segment_costs (
-  segment VARCHAR(64) NOT NULL,
+  segment VARCHAR(80) NOT NULL,
   cost_day BIGINT NOT NULL,
   evaluations BIGINT NOT NULL DEFAULT 0,
   micros BIGINT NOT NULL DEFAULT 0,
@@ -12,7 +12,7 @@ CREATE TABLE IF NOT EXISTS segment_costs (
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 -- How many members a generation has, as the sum over the processes that count: each under the first lane it owns.
 CREATE TABLE IF NOT EXISTS segment_sizes (
-  segment VARCHAR(64) NOT NULL,
+  segment VARCHAR(80) NOT NULL,
   generation BIGINT NOT NULL,
   lane BIGINT NOT NULL,
   members BIGINT NOT NULL DEFAULT 0,

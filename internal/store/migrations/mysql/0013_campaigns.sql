@@ -6,17 +6,39 @@ CREATE TABLE IF NOT EXISTS touches (
   lane BIGINT NOT NULL DEFAULT 0,
   generation BIGINT NOT NULL DEFAULT 0,
   source_at BIGINT NOT NULL DEFAULT 0,
+  due_at BIGINT NOT NULL DEFAULT 0,
   PRIMARY KEY (contact_id),
-  KEY touches_lane (lane)
+  KEY touches_lane_due_at (lane, due_at)
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 -- How far each lane of a broadcast is.
 CREATE TABLE IF NOT EXISTS broadcasts (
   campaign VARCHAR(64) NOT NULL,
   run VARCHAR(64) NOT NULL,
   lane BIGINT NOT NULL,
+  done_to BIGINT NOT NULL DEFAULT 0,
+  walk_to BIGINT NOT NULL DEFAULT 0,
   position BIGINT NOT NULL DEFAULT 0,
   done_at BIGINT NOT NULL DEFAULT 0,
   PRIMARY KEY (campaign, run, lane)
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+-- Facts that were looked at and started nothing: each is judged once.
+CREATE TABLE IF NOT EXISTS trigger_facts (
+  contact_id BIGINT NOT NULL,
+  campaign VARCHAR(64) NOT NULL,
+  fact VARCHAR(160) NOT NULL,
+  lane BIGINT NOT NULL DEFAULT 0,
+  at BIGINT NOT NULL DEFAULT 0,
+  outcome VARCHAR(32) NOT NULL DEFAULT '',
+  PRIMARY KEY (contact_id, campaign, fact),
+  KEY trigger_facts_at (at)
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+-- When products ran out and were there again; back_at is 0 while one is out.
+CREATE TABLE IF NOT EXISTS stock_turns (
+  shop_id BIGINT NOT NULL,
+  product_id VARCHAR(64) NOT NULL,
+  out_at BIGINT NOT NULL,
+  back_at BIGINT NOT NULL DEFAULT 0,
+  PRIMARY KEY (shop_id, product_id, out_at)
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 -- Web services to be called: at least once, in order per contact.
 CREATE TABLE IF NOT EXISTS calls (

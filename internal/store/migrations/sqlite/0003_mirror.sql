@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS contacts (
 );
 CREATE UNIQUE INDEX IF NOT EXISTS contacts_audience_id_email_norm ON contacts (audience_id, email_norm);
 CREATE INDEX IF NOT EXISTS contacts_lane_id ON contacts (lane, id);
+CREATE INDEX IF NOT EXISTS contacts_zone ON contacts (zone);
 CREATE TABLE IF NOT EXISTS customers (
   shop_id INTEGER NOT NULL,
   id TEXT NOT NULL,
@@ -110,6 +111,10 @@ CREATE TABLE IF NOT EXISTS orders (
   completed_at INTEGER NOT NULL DEFAULT 0,
   cancelled_at INTEGER NOT NULL DEFAULT 0,
   modified_at INTEGER NOT NULL DEFAULT 0,
+  became_paid_at INTEGER NOT NULL DEFAULT 0,
+  became_shipped_at INTEGER NOT NULL DEFAULT 0,
+  became_cancelled_at INTEGER NOT NULL DEFAULT 0,
+  became_refunded_at INTEGER NOT NULL DEFAULT 0,
   country TEXT NOT NULL DEFAULT '',
   region TEXT NOT NULL DEFAULT '',
   city TEXT NOT NULL DEFAULT '',

@@ -5,6 +5,7 @@ CREATE TABLE IF NOT EXISTS campaigns (
   generation INTEGER NOT NULL DEFAULT 0,
   hash TEXT NOT NULL DEFAULT '',
   armed_at INTEGER NOT NULL DEFAULT 0,
+  listens INTEGER NOT NULL DEFAULT 0,
   reason TEXT NOT NULL DEFAULT '',
   updated_at INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (campaign)
@@ -44,6 +45,7 @@ CREATE TABLE IF NOT EXISTS enrolments (
   begun_at INTEGER NOT NULL DEFAULT 0,
   clicked_at INTEGER NOT NULL DEFAULT 0,
   ordered_at INTEGER NOT NULL DEFAULT 0,
+  split_at INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX IF NOT EXISTS enrolments_campaign_contact_id_occurrence ON enrolments (campaign, contact_id, occurrence);

@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS events (
   email_norm TEXT NOT NULL DEFAULT '',
   happened_at INTEGER NOT NULL DEFAULT 0,
   properties TEXT NOT NULL DEFAULT '',
+  product_id TEXT NOT NULL DEFAULT '',
   hash BLOB NULL,
   observed_at INTEGER NOT NULL DEFAULT 0,
   gone_at INTEGER NOT NULL DEFAULT 0,
@@ -29,6 +30,7 @@ CREATE TABLE IF NOT EXISTS events (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS events_contact_id_happened_at ON events (contact_id, happened_at);
 CREATE INDEX IF NOT EXISTS events_shop_id_customer_id ON events (shop_id, customer_id);
+CREATE INDEX IF NOT EXISTS events_shop_id_product_id_name_id ON events (shop_id, product_id, name, id);
 -- What a person said of mail to them, with its proof: written once, never changed.
 CREATE TABLE IF NOT EXISTS statements (
   shop_id INTEGER NOT NULL,

@@ -5,17 +5,39 @@ CREATE TABLE IF NOT EXISTS touches (
   lane INTEGER NOT NULL DEFAULT 0,
   generation INTEGER NOT NULL DEFAULT 0,
   source_at INTEGER NOT NULL DEFAULT 0,
+  due_at INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (contact_id)
 );
-CREATE INDEX IF NOT EXISTS touches_lane ON touches (lane);
+CREATE INDEX IF NOT EXISTS touches_lane_due_at ON touches (lane, due_at);
 -- How far each lane of a broadcast is.
 CREATE TABLE IF NOT EXISTS broadcasts (
   campaign TEXT NOT NULL,
   run TEXT NOT NULL,
   lane INTEGER NOT NULL,
+  done_to INTEGER NOT NULL DEFAULT 0,
+  walk_to INTEGER NOT NULL DEFAULT 0,
   position INTEGER NOT NULL DEFAULT 0,
   done_at INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (campaign, run, lane)
+) WITHOUT ROWID;
+-- Facts that were looked at and started nothing: each is judged once.
+CREATE TABLE IF NOT EXISTS trigger_facts (
+  contact_id INTEGER NOT NULL,
+  campaign TEXT NOT NULL,
+  fact TEXT NOT NULL,
+  lane INTEGER NOT NULL DEFAULT 0,
+  at INTEGER NOT NULL DEFAULT 0,
+  outcome TEXT NOT NULL DEFAULT '',
+  PRIMARY KEY (contact_id, campaign, fact)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS trigger_facts_at ON trigger_facts (at);
+-- When products ran out and were there again; back_at is 0 while one is out.
+CREATE TABLE IF NOT EXISTS stock_turns (
+  shop_id INTEGER NOT NULL,
+  product_id TEXT NOT NULL,
+  out_at INTEGER NOT NULL,
+  back_at INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (shop_id, product_id, out_at)
 ) WITHOUT ROWID;
 -- Web services to be called: at least once, in order per contact.
 CREATE TABLE IF NOT EXISTS calls (
