@@ -60,6 +60,11 @@ func (m *Mirror) MarkDirty(ctx context.Context, tx *store.Tx, contactIDs []int64
 	return markDirty(ctx, tx, at, now, cause)
 }
 
+// MarkDirtyAt is MarkDirty for contacts that each have a source instant of their own.
+func (m *Mirror) MarkDirtyAt(ctx context.Context, tx *store.Tx, at map[int64]crm.Instant, now crm.Instant, cause crm.Cause) error {
+	return markDirty(ctx, tx, at, now, cause)
+}
+
 // markDirty marks each contact with its own source instant. An instant after now counts as now: what a shop dates
 // into the future is seen today all the same.
 func markDirty(ctx context.Context, tx *store.Tx, at map[int64]crm.Instant, now crm.Instant, cause crm.Cause) error {
