@@ -4,14 +4,19 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/store"
+	"github.com/relance/relance/segments/rule"
 )
 
-const advanceBatch = 256
+const (
+	advanceBatch = 256
+	decideBatch  = 100 // where contacts are looked at: a transaction is to be short
+)
 
 const dueEnrolments = "SELECT " + enrolmentCols + " FROM enrolments WHERE lane IN (?) AND state='active' AND due_at<=? LIMIT ?"
 
-// advance takes the due step of enrolments: a wait that is over leads to the next step, a send puts a row into the ledger.
+// advance takes the due steps of runs: a wait that is over leads on, a send puts a row into the ledger.
 func (e *Engine) advance(ctx context.Context, p *pass) (bool, error) {
 	var peek []enrolment
 	if err := selectIn(ctx, e.db.Read(), &peek, dueEnrolments, p.lanes, p.now, advanceBatch); err != nil {
@@ -20,15 +25,17 @@ func (e *Engine) advance(ctx context.Context, p *pass) (bool, error) {
 	if len(peek) == 0 {
 		return false, nil
 	}
+	if len(p.deciding(peek)) > 0 {
+		peek = peek[:min(len(peek), decideBatch)]
+	}
 	var lanes []int
 	var ids []int64
 	for _, n := range peek {
 		lanes = append(lanes, n.Lane)
 		ids = append(ids, n.ID)
 	}
-	var added int
+	var w *walk
 	err := e.db.Write(ctx, "mailer.advance", func(tx *store.Tx) error {
-		added = 0
 		if err := e.fence(ctx, tx, lanes); err != nil {
 			return err
 		}
@@ -37,60 +44,56 @@ func (e *Engine) advance(ctx context.Context, p *pass) (bool, error) {
 			return err
 		}
 		var err error
-		added, err = e.takeSteps(ctx, tx, p, rows)
+		w, err = e.takeSteps(ctx, tx, p, rows)
 		return err
 	})
 	if err != nil {
 		return false, fmt.Errorf("moving enrolments on: %w", err)
 	}
-	e.o.Metrics.sends.WithLabelValues(string(Ready), "").Add(float64(added))
+	e.o.Metrics.sends.WithLabelValues(string(Ready), "").Add(float64(len(w.sends)))
 	return true, nil
 }
 
-func (e *Engine) takeSteps(ctx context.Context, tx *store.Tx, p *pass, rows []enrolment) (added int, err error) {
-	existing, err := sendsOf(ctx, tx, rows)
-	if err != nil {
-		return 0, err
+func (e *Engine) takeSteps(ctx context.Context, tx *store.Tx, p *pass, rows []enrolment) (*walk, error) {
+	profiles := map[int64]*crm.Profile{}
+	if contacts := p.deciding(rows); len(contacts) > 0 {
+		var err error
+		if profiles, err = e.profiles(ctx, tx, contacts, p.needsOf(rows)); err != nil {
+			return nil, err
+		}
 	}
-	var sends, logs [][]any
+	w := e.newWalk(p, tx, profiles)
+	if err := w.ledgers(ctx, rows); err != nil {
+		return nil, err
+	}
 	for i := range rows {
-		n := &rows[i]
-		r, ok := p.campaigns[n.Campaign]
-		var at *step
-		there := false
-		if ok {
-			at, there = r.step(n.Step)
-		}
-		switch state, sent := existing[sendKey{n.Campaign, n.Step, n.ContactID, n.Occurrence}]; {
-		case !there:
-			n.State, n.ExitReason = enrolmentExited, string(StepRemoved)
-		case at.template == "":
-			n.goTo(r, at.next, n.DueAt)
-		case sent && state.Terminal(): // an edit moved it back to a step that it has had: never twice
-			n.goTo(r, at.next, n.DueAt)
-		case sent:
-			n.State = enrolmentSending
-		default:
-			n.State = enrolmentSending
-			id := tx.NewID()
-			sends = append(sends, []any{
-				id, n.Campaign, n.Step, n.ContactID, n.Occurrence, n.Lane, n.ID, n.AudienceID, n.ShopID, r.kind,
-				string(Ready), p.now, n.DueAt, n.DueAt, n.DueAt.Add(r.notAfter), 1, n.About, n.Variants, r.priority, n.TriggeredAt,
-			})
-			logs = append(logs, []any{id, 1, p.now, string(Ready)})
+		w.due(&rows[i])
+	}
+	return w, w.write(ctx)
+}
+
+// deciding gives the contacts whose campaigns have to look at them.
+func (p *pass) deciding(rows []enrolment) []int64 {
+	var contacts []int64
+	for _, n := range rows {
+		if r, ok := p.campaigns[n.Campaign]; ok && r.decides {
+			contacts = append(contacts, n.ContactID)
 		}
 	}
-	err = tx.Insert(ctx, "sends", []string{
-		"id", "campaign", "step", "contact_id", "occurrence", "lane", "enrolment_id", "audience_id", "shop_id", "kind",
-		"state", "created_at", "due_at", "until_at", "not_after", "moves", "about", "variants", "priority", "triggered_at",
-	}, sends)
-	if err != nil {
-		return 0, again(tx, err)
+	return contacts
+}
+
+// needsOf is what the campaigns of some runs look at.
+func (p *pass) needsOf(rows []enrolment) crm.Needs {
+	var n crm.Needs
+	seen := map[string]bool{}
+	for _, one := range rows {
+		if r, ok := p.campaigns[one.Campaign]; ok && !seen[one.Campaign] {
+			seen[one.Campaign] = true
+			n = rule.Union(n, r.needs())
+		}
 	}
-	if err := tx.Insert(ctx, "send_log", []string{"send_id", "seq", "at", "state"}, logs); err != nil {
-		return 0, again(tx, err)
-	}
-	return len(sends), writeEnrolments(ctx, tx, rows)
+	return n
 }
 
 // sendKey is what is unique in the ledger: never more than one mail for it.

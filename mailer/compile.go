@@ -24,9 +24,13 @@ type campaign struct {
 	policy
 	exitIf *rule.Segment // nil: none
 	goal   *goal         // nil: none
-	steps  []step        // flat: those of branches and variants follow their parent
+	utm    UTMSpec
+	steps  []step // flat: those of branches and variants follow their parent
 	byID   map[string]int
 	refers rule.File // the segments that its conditions lean on, as they were at deployment
+
+	wants   crm.Needs // of its conditions
+	decides bool      // a step, a goal or an exit looks at the contact
 }
 
 // step finds a step; false for one that is no longer there, and for "", the end.
@@ -96,6 +100,7 @@ func compile(id string, s CampaignSpec, segments rule.File, known *Known) (*camp
 	k.names(id, c)
 	k.trigger(s, c)
 	k.policy(s, c)
+	k.utm(s, c)
 	c.exitIf = k.condition(".exit_if", s.ExitIf)
 	k.goal(s, c)
 	k.steps(s, c)

@@ -55,8 +55,10 @@ func (e *Engine) depart(ctx context.Context, p *pass) (worked bool, err error) {
 
 func (e *Engine) departOne(ctx context.Context, p *pass, d mirror.Departure) (worked bool, err error) {
 	if d.Why == mirror.DepartedErased {
-		if more, err := e.forget(ctx, d); err != nil || more {
-			return more, err
+		for _, forget := range []func(context.Context, mirror.Departure) (bool, error){e.forget, e.forgetFacts} {
+			if more, err := forget(ctx, d); err != nil || more {
+				return more, err
+			}
 		}
 	}
 	var moves []move
@@ -85,6 +87,9 @@ func (e *Engine) departOne(ctx context.Context, p *pass, d mirror.Departure) (wo
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, "UPDATE enrolments SET state=?, exit_reason=? WHERE contact_id=? AND state=?", enrolmentExited, string(why), d.ContactID, enrolmentActive); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, "UPDATE calls SET state=?, error=?, done_at=? WHERE contact_id=? AND +state=?", callDropped, why.Sentence(), p.now, d.ContactID, callOpen); err != nil {
 			return err
 		}
 		if worked = len(moves) > 0 || !handing; handing {

@@ -135,7 +135,7 @@ func Pause(ctx context.Context, m *mirror.Mirror, id, reason string, now crm.Ins
 	return moveCampaign(ctx, m, id, CampaignArmed, CampaignPaused, reason, now)
 }
 
-// Resume ends a pause.
+// Resume ends a pause. The breaker counts anew from then on.
 func Resume(ctx context.Context, m *mirror.Mirror, id string, now crm.Instant) error {
 	return moveCampaign(ctx, m, id, CampaignPaused, CampaignArmed, "", now)
 }
@@ -150,6 +150,11 @@ func moveCampaign(ctx context.Context, m *mirror.Mirror, id, from, to, reason st
 			return nil
 		case row.State != from:
 			return &fault.Error{Class: fault.Operator, Op: "changing campaign " + id, Err: fmt.Errorf("it is %s", row.State), Hint: "Only a campaign that is " + from + " can become " + to}
+		}
+		if to == CampaignArmed {
+			if err := excuse(ctx, tx, id, now); err != nil {
+				return err
+			}
 		}
 		return setCampaignState(ctx, tx, id, to, reason, now)
 	})
@@ -180,7 +185,7 @@ type stored struct {
 // encode writes a definition as it is stored, and its identity.
 func encode(id string, spec CampaignSpec, segments rule.File) (text, hash string, err error) {
 	c, _ := compile(id, spec, segments, nil)
-	raw, err := yaml.Marshal(stored{Campaign: spec, Segments: c.refers})
+	raw, err := yaml.Marshal(stored{Campaign: withoutSecrets(spec), Segments: c.refers})
 	if err != nil {
 		return "", "", fmt.Errorf("writing the definition of campaign %s: %w", id, err)
 	}

@@ -29,7 +29,11 @@ type EngineOptions struct {
 	Parallel int
 	// SendingAllowed, when set, is asked at every step; an error keeps every mail back (a copied database).
 	SendingAllowed func() error
-	Needs          crm.Needs // of the segments that Evaluate may be asked about
+	// Secrets sign the calls of web services, by "<campaign>/<step>": see SecretsOf. They are not in the database.
+	Secrets map[string]string
+	// EventsKept is how long events of providers are kept as they came, in business time; 0 = 30 days. Facts stay.
+	EventsKept time.Duration
+	Needs      crm.Needs // of the segments that Evaluate may be asked about
 	// Evaluate tells whether a contact belongs to a segment by the definition in force, from its profile alone.
 	Evaluate func(p *crm.Profile, segment string, t crm.Instant) (bool, error)
 	Metrics  *Metrics
@@ -50,6 +54,11 @@ type Engine struct {
 	breakers  breakers                  // per audience
 	paces     *paces                    // per audience
 	gaugesAt  time.Time                 // real time of the last count of rows
+	judgedAt  crm.Instant               // when splits were last judged
+	services  services                  // of calls that could not be reached
+	watchedAt crm.Instant               // when campaigns were last judged by what came back
+	unknownAt crm.Instant               // when mails of which nobody knows were last looked at
+	prunedAt  crm.Instant               // when events were last found pruned
 	status    status
 }
 
@@ -75,6 +84,9 @@ func NewEngine(m *mirror.Mirror, l *store.Leases, o EngineOptions) *Engine {
 	if o.Parallel == 0 {
 		o.Parallel = standardParallel
 	}
+	if o.EventsKept == 0 {
+		o.EventsKept = standardEventsKept
+	}
 	if o.Wall == nil {
 		o.Wall = time.Now
 	}
@@ -86,7 +98,7 @@ func NewEngine(m *mirror.Mirror, l *store.Leases, o EngineOptions) *Engine {
 	}
 	o.PublicURL = strings.TrimSuffix(o.PublicURL, "/")
 	o.Needs = rule.Union(o.Needs, crm.Needs{Orders: true, Lines: true, Carts: true, Consents: true}) // what the gate itself looks at
-	return &Engine{mirror: m, db: m.DB(), leases: l, o: o, defs: map[string]cachedDef{}, zones: map[string]*time.Location{}, breakers: breakers{}, paces: newPaces(o.Senders, o.Parallel)}
+	return &Engine{mirror: m, db: m.DB(), leases: l, o: o, defs: map[string]cachedDef{}, zones: map[string]*time.Location{}, breakers: breakers{}, services: services{}, paces: newPaces(o.Senders, o.Parallel)}
 }
 
 // pass is what one Step knows: it is read at the step's beginning and thrown away at its end.
@@ -95,13 +107,16 @@ type pass struct {
 	lanes     []int
 	campaigns map[string]running
 	shops     map[int64]mirror.Shop
-	fresh     map[int64]bool // by shop, filled as it is asked
+	fresh     map[int64]mirror.Freshness // by shop, filled as it is asked
+	needs     crm.Needs                  // of everything that wake may look at
+	won       map[[2]string]string       // winners of splits, by campaign and step
 }
 
 // running is an active campaign.
 type running struct {
 	*campaign
 	state      string
+	reason     string // why it is paused
 	generation int64
 	armedAt    crm.Instant
 	armed      map[int64]crm.Instant // by shop
@@ -118,7 +133,7 @@ func (e *Engine) Step(ctx context.Context, now time.Time) (next time.Time, worke
 		return now.Add(idleWait), false, nil
 	}
 	var errs []error
-	for _, phase := range []func(context.Context, *pass) (bool, error){e.settleLeftovers, e.recover, e.depart, e.feed, e.advance, e.send} {
+	for _, phase := range []func(context.Context, *pass) (bool, error){e.settleLeftovers, e.recover, e.depart, e.digest, e.settleUnknown, e.feed, e.judgeSplits, e.advance, e.watch, e.send, e.callOut, e.pruneEvents} {
 		did, err := phase(ctx, p)
 		worked = worked || did
 		if errors.Is(err, store.ErrLost) { // somebody else has the lane now: what was to be done is theirs
@@ -143,10 +158,30 @@ func (e *Engine) Step(ctx context.Context, now time.Time) (next time.Time, worke
 
 // begin reads campaigns, shops and arms the shops whose backfill has ended since.
 func (e *Engine) begin(ctx context.Context, now crm.Instant) (*pass, error) {
-	p := &pass{now: now, lanes: lanesHeld(e.leases.Held()), campaigns: map[string]running{}, shops: map[int64]mirror.Shop{}, fresh: map[int64]bool{}}
+	p := e.newPass(now)
 	if len(p.lanes) == 0 {
 		return p, nil
 	}
+	shops, err := e.read(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	for id, r := range p.campaigns {
+		if err := e.armLate(ctx, &r, shops); err != nil {
+			return nil, err
+		}
+		p.campaigns[id] = r
+	}
+	p.won, err = winners(ctx, e.db.Read(), p.campaigns)
+	return p, err
+}
+
+func (e *Engine) newPass(now crm.Instant) *pass {
+	return &pass{now: now, lanes: lanesHeld(e.leases.Held()), campaigns: map[string]running{}, shops: map[int64]mirror.Shop{}, fresh: map[int64]mirror.Freshness{}}
+}
+
+// read fills a pass with the campaigns and shops as they are.
+func (e *Engine) read(ctx context.Context, p *pass) ([]mirror.Shop, error) {
 	var rows []campaignRow
 	if err := e.db.Read().SelectContext(ctx, &rows, "SELECT "+campaignCols+" FROM campaigns"); err != nil {
 		return nil, fmt.Errorf("reading campaigns: %w", err)
@@ -167,13 +202,13 @@ func (e *Engine) begin(ctx context.Context, now crm.Instant) (*pass, error) {
 		if err != nil {
 			return nil, err
 		}
-		r := running{campaign: def, state: row.State, generation: row.Generation, armedAt: row.ArmedAt, armed: armed[row.Campaign]}
-		if err := e.armLate(ctx, &r, shops); err != nil {
-			return nil, err
-		}
+		r := running{campaign: def, state: row.State, reason: row.Reason, generation: row.Generation, armedAt: row.ArmedAt, armed: armed[row.Campaign]}
 		p.campaigns[row.Campaign] = r
+		if r.state != CampaignDraft {
+			p.needs = rule.Union(p.needs, r.wakeNeeds())
+		}
 	}
-	return p, nil
+	return shops, nil
 }
 
 func (e *Engine) def(ctx context.Context, row campaignRow) (*campaign, error) {

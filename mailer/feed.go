@@ -51,15 +51,20 @@ type enrolment struct {
 	ExitReason  string      `db:"exit_reason"`
 	About       string      // what it is about: "order:<shop>:<id>", "event:…", "product:…"; "" = the contact
 	Variants    string      // what splits gave it: "step=variant,…"
-	GoalAt      crm.Instant `db:"goal_at"` // 0 = not reached
+	GoalAt      crm.Instant `db:"goal_at"`    // 0 = not reached
+	BegunAt     crm.Instant `db:"begun_at"`   // when the step began; 0 = it has not
+	ClickedAt   crm.Instant `db:"clicked_at"` // after SplitAt, of runs that were split
+	OrderedAt   crm.Instant `db:"ordered_at"`
+	SplitAt     crm.Instant `db:"split_at"` // the first split; 0 = none yet
 
 	isNew, exits bool // only within a feed transaction
+	marked       bool // goal, click or order is news
 }
 
-const enrolmentCols = "id, campaign, contact_id, lane, occurrence, audience_id, shop_id, step, generation, state, triggered_at, entered_at, due_at, exit_reason, about, variants, goal_at"
+const enrolmentCols = "id, campaign, contact_id, lane, occurrence, audience_id, shop_id, step, generation, state, triggered_at, entered_at, due_at, exit_reason, about, variants, goal_at, begun_at, clicked_at, ordered_at, split_at"
 
 func (n *enrolment) values() []any {
-	return []any{n.ID, n.Campaign, n.ContactID, n.Lane, n.Occurrence, n.AudienceID, n.ShopID, n.Step, n.Generation, n.State, n.TriggeredAt, n.EnteredAt, n.DueAt, n.ExitReason, n.About, n.Variants, n.GoalAt}
+	return []any{n.ID, n.Campaign, n.ContactID, n.Lane, n.Occurrence, n.AudienceID, n.ShopID, n.Step, n.Generation, n.State, n.TriggeredAt, n.EnteredAt, n.DueAt, n.ExitReason, n.About, n.Variants, n.GoalAt, n.BegunAt, n.ClickedAt, n.OrderedAt, n.SplitAt}
 }
 
 func (n *enrolment) open() bool { return n.State == enrolmentActive || n.State == enrolmentSending }
@@ -230,12 +235,12 @@ func (f *feeding) entry(r running, c segments.Change) (outcome string, n *enrolm
 	if !again {
 		return Repeated, nil
 	}
-	id := r.first()
-	due, _ := r.arrive(id, c.EffectiveAt)
-	return Enrolled, &enrolment{
+	n = &enrolment{
 		Campaign: r.id, ContactID: c.ContactID, Lane: c.Lane, Occurrence: occurrence, AudienceID: profile.Contact.AudienceID, ShopID: shopID,
-		Step: id, Generation: r.generation, State: enrolmentActive, TriggeredAt: c.EffectiveAt, EnteredAt: f.now, DueAt: due,
+		TriggeredAt: c.EffectiveAt, EnteredAt: f.now,
 	}
+	n.goTo(r, r.first(), c.EffectiveAt)
+	return Enrolled, n
 }
 
 func (p *pass) inAudience(r running, audienceID int64) bool {

@@ -53,6 +53,7 @@ type move struct {
 	subject    string      // handing
 	handBefore int64       // handing: real time in ms
 	messageID  string      // accepted
+	handedAt   crm.Instant // when it was handing: business time
 }
 
 // logged tells whether the move is news: a send that is deferred again for the same reason is not.
@@ -73,7 +74,7 @@ func (e *Engine) applyMoves(ctx context.Context, tx *store.Tx, p *pass, moves []
 	groups := map[moveGroup][]move{}
 	var order []moveGroup
 	var logs [][]any
-	counts := tally{}
+	counts, perDay := tally{}, newDays(p.now)
 	var settled []move
 	for _, m := range moves {
 		if !legal(m.row.State, m.to) {
@@ -87,8 +88,13 @@ func (e *Engine) applyMoves(ctx context.Context, tx *store.Tx, p *pass, moves []
 		if g.logged {
 			logs = append(logs, []any{m.row.ID, m.row.Moves + 1, p.now, string(m.to), string(m.reason), clip(m.detail, 1000)})
 		}
+		perDay.moved(&m)
 		if m.to.Terminal() {
 			counts.add(m.row.Campaign, sendCount(m.to, m.reason), m.row.Lane)
+			if m.row.State == Unknown { // it counted as such; its run has gone on since
+				counts[tallyKey{campaign: m.row.Campaign, name: string(Unknown), shard: m.row.Lane}]--
+				continue
+			}
 			settled = append(settled, m)
 		}
 	}
@@ -101,6 +107,9 @@ func (e *Engine) applyMoves(ctx context.Context, tx *store.Tx, p *pass, moves []
 		return fmt.Errorf("logging sends: %w", err)
 	}
 	if err := e.goOn(ctx, tx, p, settled); err != nil {
+		return err
+	}
+	if err := perDay.write(ctx, tx); err != nil {
 		return err
 	}
 	return counts.write(ctx, tx)
@@ -189,59 +198,6 @@ func (e *Engine) goOn(ctx context.Context, tx *store.Tx, p *pass, settled []move
 		}
 	}
 	return writeEnrolments(ctx, tx, rows)
-}
-
-// goTo puts an enrolment at a step of the definition in force.
-func (n *enrolment) goTo(r running, id string, at crm.Instant) {
-	due, ok := r.arrive(id, at)
-	n.Generation = r.generation
-	if !ok {
-		n.State = enrolmentDone
-		return
-	}
-	n.State, n.Step, n.DueAt = enrolmentActive, id, due
-}
-
-type enrolmentGroup struct {
-	state, step, reason string
-	generation          int64
-}
-
-func writeEnrolments(ctx context.Context, tx *store.Tx, rows []enrolment) error {
-	groups := map[enrolmentGroup][]enrolment{}
-	var order []enrolmentGroup
-	for _, n := range rows {
-		g := enrolmentGroup{n.State, n.Step, n.ExitReason, n.Generation}
-		if groups[g] == nil {
-			order = append(order, g)
-		}
-		groups[g] = append(groups[g], n)
-	}
-	for _, g := range order {
-		if err := inChunks(groups[g], func(some []enrolment) error { return writeEnrolmentGroup(ctx, tx, g, some) }); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func writeEnrolmentGroup(ctx context.Context, tx *store.Tx, g enrolmentGroup, some []enrolment) error {
-	ids := make([]int64, len(some))
-	for i, n := range some {
-		ids[i] = n.ID
-	}
-	var c cases
-	c.same("state", g.state)
-	c.same("step", g.step)
-	c.same("exit_reason", g.reason)
-	c.same("generation", g.generation)
-	if g.state == enrolmentActive {
-		c.each("due_at", ids, func(i int) any { return some[i].DueAt })
-	}
-	if _, err := execPrepared(ctx, tx, "UPDATE enrolments SET "+strings.Join(c.sets, ", ")+" WHERE id IN (?)", append(c.args, ids)...); err != nil {
-		return fmt.Errorf("moving enrolments: %w", err)
-	}
-	return nil
 }
 
 // observe counts what a committed transaction moved.

@@ -11,8 +11,14 @@ type Metrics struct {
 	lateness   prometheus.Histogram
 	enrolments *prometheus.CounterVec
 	paused     prometheus.Gauge
+	stopped    *prometheus.GaugeVec
+	breaks     *prometheus.CounterVec
+	bounced    *prometheus.GaugeVec
+	complained *prometheus.GaugeVec
+	feedback   feedbackMetrics
 	inFlight   *prometheus.GaugeVec
 	limit      *prometheus.GaugeVec
+	calls      *prometheus.CounterVec
 }
 
 // NewMetrics registers them; a nil registerer makes metrics that nobody sees.
@@ -34,12 +40,30 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		paused: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "relance_sends_paused", Help: "1 while nothing is sent because sending is switched off or a provider refuses us.",
 		}),
+		stopped: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "relance_campaign_paused", Help: "1 while a campaign is paused, by a person or by its breaker.",
+		}, []string{"campaign"}),
+		breaks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "relance_campaign_breaks_total", Help: "Times that a campaign was paused because too many of its mails came back or were complained about.",
+		}, []string{"campaign", "cause"}),
+		bounced: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "relance_campaign_bounced_ratio", Help: "Share of a campaign's mails of the last 7 days that bounced for good.",
+		}, []string{"campaign"}),
+		complained: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "relance_campaign_complained_ratio", Help: "Share of a campaign's mails of the last 7 days that were complained about.",
+		}, []string{"campaign"}),
 		inFlight: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "relance_provider_in_flight", Help: "Mails of an audience that its provider has not answered yet.",
 		}, []string{"audience"}),
 		limit: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "relance_provider_limit", Help: "How many mails of an audience may be under way at once; it adapts to the provider.",
 		}, []string{"audience"}),
+	}
+	m.calls = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "relance_calls_total", Help: "Calls of web services by campaigns: done, failed (tried again), parked (given up) or dropped (contact or step gone).",
+	}, []string{"outcome"})
+	for _, outcome := range []string{callDone, "failed", callParked, callDropped} {
+		m.calls.WithLabelValues(outcome)
 	}
 	for _, s := range States() {
 		for _, reason := range append(Reasons(s), NoReason) {
@@ -49,8 +73,20 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			m.rows.WithLabelValues(string(s))
 		}
 	}
+	m.feedback = newFeedbackMetrics(r)
 	if r != nil {
-		r.MustRegister(m.sends, m.rows, m.lateness, m.enrolments, m.paused, m.inFlight, m.limit)
+		r.MustRegister(m.sends, m.rows, m.lateness, m.enrolments, m.paused, m.stopped, m.breaks, m.bounced, m.complained, m.inFlight, m.limit, m.calls)
 	}
 	return m
+}
+
+// campaign shows how a campaign does.
+func (m *Metrics) campaign(id, state string, h Health) {
+	stopped := 0.0
+	if state == CampaignPaused {
+		stopped = 1
+	}
+	m.stopped.WithLabelValues(id).Set(stopped)
+	m.bounced.WithLabelValues(id).Set(h.BouncedPercent() / 100)
+	m.complained.WithLabelValues(id).Set(h.ComplainedPercent() / 100)
 }

@@ -18,7 +18,8 @@ const (
 func States() []State { return []State{Ready, Deferred, Handing, Accepted, Refused, Unknown} }
 
 // legal is the table of transitions; there is no other way to change a state. Handing goes back to deferred only
-// when the provider definitely did not take the mail. A deferred send whose time has come is treated as ready.
+// when the provider definitely did not take the mail. A deferred send whose time has come is treated as ready. Unknown ends
+// only by what comes back of the mail, or of later ones (feedback_unknown.go): never by sending it.
 func legal(from, to State) bool {
 	switch from {
 	case "":
@@ -27,12 +28,14 @@ func legal(from, to State) bool {
 		return to == Handing || to == Deferred || to == Refused
 	case Handing:
 		return to == Accepted || to == Refused || to == Unknown || to == Deferred
-	case Accepted, Refused, Unknown: // terminal
+	case Unknown:
+		return to == Accepted || to == Refused
+	case Accepted, Refused: // terminal
 	}
 	return false
 }
 
-// Terminal tells whether nothing follows any more.
+// Terminal tells whether the engine does nothing about it any more.
 func (s State) Terminal() bool { return s == Accepted || s == Refused || s == Unknown }
 
 // Reason is why a send was deferred or refused, or is unknown: a closed set.
@@ -50,7 +53,11 @@ const (
 	NoKey            Reason = "no_key"
 	SegmentUnknown   Reason = "segment_unknown"
 	Capped           Reason = "capped"
+	CappedCampaign   Reason = "capped_campaign"
+	Outranked        Reason = "outranked"
 	Quiet            Reason = "quiet_hours"
+	PreferredHour    Reason = "preferred_hour"
+	RampFull         Reason = "ramp"
 	ClockSkew        Reason = "clock_skew"
 	ProviderBusy     Reason = "provider_busy"
 	ProviderDown     Reason = "provider_down"
@@ -68,6 +75,8 @@ const (
 	LeftSegment      Reason = "left_segment"
 	CartClosed       Reason = "cart_closed"
 	Bought           Reason = "bought"
+	GoalReached      Reason = "goal"
+	ExitRule         Reason = "exit_if"
 	Suppressed       Reason = "suppressed"
 	ConsentMissing   Reason = "consent_missing"
 	ConsentPending   Reason = "consent_pending"
@@ -78,6 +87,7 @@ const (
 	Unrendered       Reason = "render"
 	Rejected         Reason = "rejected"
 	TooManyAttempts  Reason = "attempts"
+	NeverSent        Reason = "never_sent"
 
 	// unknown
 	Crashed  Reason = "crashed"
@@ -103,7 +113,11 @@ func reasonTable() []reasonText {
 		{NoKey, later, false, "there is no key to sign the unsubscribe link with: see keys in relance.yaml"},
 		{SegmentUnknown, later, false, "the segment of the trigger cannot be evaluated"},
 		{Capped, later, false, "the contact has had as many mails as the sender's cap allows"},
+		{CappedCampaign, later, false, "the contact has had as many mails as the campaign's own cap allows"},
+		{Outranked, later, false, "another mail goes first, and the sender's cap may leave room for that one only"},
 		{Quiet, later, false, "it is night where the contact lives"},
+		{PreferredHour, later, false, "the contact likes to be written to at another hour"},
+		{RampFull, later, false, "the campaign begins carefully and has sent what it may today (ramp)"},
 		{ClockSkew, later, false, "the clocks of the shop and of this machine differ by more than 5 minutes: mend the clock"},
 		{ProviderBusy, later, false, "the provider asked to wait"},
 		{ProviderDown, later, false, "the provider could not be reached; nothing was sent"},
@@ -119,6 +133,8 @@ func reasonTable() []reasonText {
 		{LeftSegment, no, true, "the contact has left the segment"},
 		{CartClosed, no, true, "the cart is no longer open"},
 		{Bought, no, true, "the contact has ordered since the cart was begun"},
+		{GoalReached, no, true, "the goal of the campaign is reached"},
+		{ExitRule, no, true, "the campaign's exit_if holds for the contact"},
 		{Suppressed, no, true, "an address of the contact is suppressed: unsubscribed, bounced or erased"},
 		{ConsentMissing, no, false, "the contact has not agreed to marketing"},
 		{ConsentPending, no, false, "the contact has not confirmed yet"},
@@ -129,6 +145,7 @@ func reasonTable() []reasonText {
 		{Unrendered, no, false, "the template could not be filled in"},
 		{Rejected, no, false, "the provider refused this mail"},
 		{TooManyAttempts, no, false, "the provider could not be reached for too long"},
+		{NeverSent, no, false, "nobody knew whether it was sent, and it was not: for more than a day events of later mails came, and none of this one"},
 		{Crashed, maybe, false, "the process ended while the mail was being handed over: it may have been sent, so it is not repeated"},
 		{NoAnswer, maybe, false, "the provider gave no clear answer: it may have been sent, so it is not repeated"},
 	}

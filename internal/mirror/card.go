@@ -25,6 +25,8 @@ type Card struct {
 	Stats    []CardStats
 	Carts    []CardCart // open ones
 	Erasure  string     // "", Erasing or IsErased
+	// Attributes are what Relance itself knows, by name; of two of a name, from a merged contact, the last one is in force.
+	Attributes []CardAttribute
 }
 
 // CardAccount is an account in a shop.
@@ -119,6 +121,12 @@ func (m *Mirror) card(ctx context.Context, q store.Queryer, id int64) (Card, err
 		return c, err
 	}
 	persons = append(persons, from[id]...)
+	if c.Attributes, err = cardAttributes(ctx, q, persons); err != nil {
+		return c, err
+	}
+	for _, a := range c.Attributes {
+		Apply(&c.Contact, map[string]string{a.Name: a.Value})
+	}
 	if states, err := erasures(ctx, q, "contact_id=?", id); err != nil {
 		return c, err
 	} else if len(states) > 0 {

@@ -172,6 +172,7 @@ func eraseConsents(ctx context.Context, tx *store.Tx, e *erasure, _ int) (bool, 
 		"UPDATE optins SET " + blank("optins") + ", contact_id=0, hash=NULL WHERE contact_id=?",
 		"DELETE FROM consent_state WHERE contact_id=?",
 		"DELETE FROM contact_stats WHERE contact_id=?",
+		"DELETE FROM contact_attributes WHERE contact_id=?",
 	} {
 		if _, err := tx.ExecContext(ctx, text, e.ContactID); err != nil {
 			return false, err
