@@ -135,7 +135,8 @@ func (w *daemon) publicOptions() web.PublicOptions {
 	})
 	return web.PublicOptions{
 		Receive: receiver.Receive, Subscription: w.subscription, Unsubscribe: w.unsubscribe,
-		Push: w.push(), OpenAPI: push.OpenAPI(), TrustedProxies: w.cfg.TrustedProxies, Metrics: w.meters.web, Log: w.log.Named("public"),
+		Follow: w.follow, Landing: w.landing,
+		Push: w.push(), Events: w.events(), OpenAPI: push.OpenAPI(), TrustedProxies: w.cfg.TrustedProxies, Metrics: w.meters.web, Log: w.log.Named("public"),
 	}
 }
 

@@ -29,10 +29,16 @@ type PublicOptions struct {
 	Subscription func(ctx context.Context, token string) (Subscription, error)
 	// Unsubscribe acts on a token, durably before it returns, and may be repeated; ErrNotFound as above.
 	Unsubscribe func(ctx context.Context, token string) (Subscription, error)
+	// Follow reads the token of a redirect link without a database; any error: it was not signed here. nil: no redirect.
+	Follow func(token string) (Followed, error)
+	// Landing gathers a page that mails lead to; nil: there is none.
+	Landing LandingFunc
 	// Push takes records of the push API; nil: there is none.
 	Push PushFunc
 	// PushPerSecond bounds the push requests of one remote address; 0 is 100.
 	PushPerSecond int
+	// Events takes what providers say of mails; nil: nobody listens.
+	Events EventsFunc
 	// OpenAPI describes the push API: a JSON document, served as it is.
 	OpenAPI []byte
 	// TrustedProxies are the addresses whose X-Forwarded-For is believed.
@@ -51,6 +57,11 @@ type public struct {
 	page  unsubscribePages
 
 	pushes *limiter
+
+	landing   landingPages
+	floods    *limiter      // of redirects
+	clicks    *limiter      // of redirects that are recorded
+	recording chan struct{} // a place for each click that is being recorded
 }
 
 // NewPublic makes the surface that shops, mail programs and customers reach.
@@ -59,7 +70,7 @@ func NewPublic(o PublicOptions) http.Handler {
 		o.HooksPerSecond = 1000
 	}
 	p := &public{
-		o: o, page: newUnsubscribePages(),
+		o: o, page: newUnsubscribePages(), landing: newLandingPages(),
 		hooks: newLimiter(float64(o.HooksPerSecond), 2*o.HooksPerSecond),
 		links: newLimiter(5, 60), // mail providers post the one-click of many people from few addresses
 	}
@@ -68,6 +79,9 @@ func NewPublic(o PublicOptions) http.Handler {
 	mux.Handle("GET /u/{token}", p.limited(p.links, http.HandlerFunc(p.showUnsubscribe)))
 	mux.Handle("POST /u/{token}", p.limited(p.links, http.HandlerFunc(p.unsubscribe)))
 	p.routePush(mux)
+	p.routeEvents(mux)
+	p.routeClicks(mux)
+	p.routeLandings(mux)
 	mux.HandleFunc("GET /robots.txt", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = io.WriteString(w, "User-agent: *\nDisallow: /\n")
