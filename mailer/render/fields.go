@@ -23,14 +23,20 @@ func (s *sources) fields(v *variant) bool {
 	for m := range reflect.TypeFor[time.Time]().Methods() {
 		known[m.Name] = true
 	}
+	for f := range reflect.TypeFor[part]().Fields() {
+		known[f.Name] = true
+	}
 	check := func(t *parse.Tree) {
 		if t == nil || t.Root == nil {
 			return
 		}
 		walk(reflect.ValueOf(t.Root), func(n parse.Node, names []string) {
-			for _, name := range names {
+			for i, name := range names {
 				if known[name] {
 					continue
+				}
+				if i > 0 && names[i-1] == "Event" {
+					break // what an event carries is its sender's
 				}
 				at, _ := t.ErrorContext(n)
 				s.problem(at, "there is no field "+name, "one of "+strings.Join(paths(), ", "))

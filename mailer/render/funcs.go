@@ -1,7 +1,10 @@
 package render
 
 import (
+	"fmt"
 	htmltemplate "html/template"
+	"net/url"
+	"reflect"
 	"strings"
 	"time"
 	"unicode"
@@ -13,6 +16,15 @@ import (
 //	date t         the day as people write it: "12 septembre 2026"; "" for the zero time
 //	lines s        the non-empty lines of s (a postal address)
 //	initial s      the first letter, upper case; "•" for an empty name
+//	first n list   its first n; after n list: those behind them; both may be empty
+//	rows n list    the list in rows of n, for a grid
+//	link name url  for {{template "button" …}} and the other parts of _parts.html, which show nothing when url is ""
+//	say title text for {{template "note" …}} and the like
+//	mailto address subject
+//	               a link that opens a mail to the address; "" without an address
+//	share subject text
+//	               a link that opens a mail to whoever the reader chooses: Relance never writes to friends
+//	blanks         signs that nobody sees, behind the preheader: mail programs show no more of the mail beside the subject
 //	outlook_open, outlook_close
 //	               a 600 px table that only Outlook on Windows reads, which knows no max-width
 func funcs(locale string) map[string]any {
@@ -21,11 +33,76 @@ func funcs(locale string) map[string]any {
 		"date":    func(t time.Time) string { return date(language, t) },
 		"lines":   lines,
 		"initial": initial,
+		"first":   first,
+		"after":   after,
+		"rows":    rows,
+		"link":    func(name, to string) part { return part{Name: name, URL: to} },
+		"say":     func(title, text string) part { return part{Name: title, Text: text} },
+		"mailto":  mailto,
+		"share":   func(subject, text string) string { return "mailto:?" + mailQuery("subject", subject, "body", text) },
+		"blanks":  func() htmltemplate.HTML { return htmltemplate.HTML(strings.Repeat("&#847;&zwnj;&nbsp;", blanks)) }, //nolint:gosec // a constant
 		"outlook_open": func() htmltemplate.HTML {
 			return `<!--[if mso]><table role="presentation" align="center" width="600" cellpadding="0" cellspacing="0" border="0"><tr><td><![endif]-->`
 		},
 		"outlook_close": func() htmltemplate.HTML { return `<!--[if mso]></td></tr></table><![endif]-->` },
 	}
+}
+
+const blanks = 60
+
+// part is what is handed to a shared part of a template that needs more than one thing.
+type part struct{ Name, Text, URL string }
+
+func mailto(address, subject string) string {
+	if address == "" {
+		return ""
+	}
+	return "mailto:" + url.PathEscape(address) + "?" + mailQuery("subject", subject)
+}
+
+// mailQuery writes names and values; a space is %20, for mail programs show a + as it is.
+func mailQuery(pairs ...string) string {
+	var out []string
+	for i := 0; i < len(pairs); i += 2 {
+		out = append(out, pairs[i]+"="+strings.ReplaceAll(url.QueryEscape(pairs[i+1]), "+", "%20"))
+	}
+	return strings.Join(out, "&")
+}
+
+func sliceOf(list any) (reflect.Value, error) {
+	v := reflect.ValueOf(list)
+	if v.IsValid() && v.Kind() != reflect.Slice {
+		return v, fmt.Errorf("%s is no list", v.Type())
+	}
+	return v, nil
+}
+
+func first(n int, list any) (any, error) {
+	v, err := sliceOf(list)
+	if err != nil || !v.IsValid() {
+		return nil, err
+	}
+	return v.Slice(0, max(0, min(n, v.Len()))).Interface(), nil
+}
+
+func after(n int, list any) (any, error) {
+	v, err := sliceOf(list)
+	if err != nil || !v.IsValid() {
+		return nil, err
+	}
+	return v.Slice(max(0, min(n, v.Len())), v.Len()).Interface(), nil
+}
+
+func rows(n int, list any) ([]any, error) {
+	v, err := sliceOf(list)
+	if err != nil || !v.IsValid() || n < 1 {
+		return nil, err
+	}
+	var out []any
+	for i := 0; i < v.Len(); i += n {
+		out = append(out, v.Slice(i, min(i+n, v.Len())).Interface())
+	}
+	return out, nil
 }
 
 func date(language string, t time.Time) string {

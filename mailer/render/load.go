@@ -19,7 +19,8 @@ const maxSource = 1 << 20 // bytes of one template file
 
 // Load reads the templates of a folder (sub-folders are not looked into): <name>.<locale>.subject and .html, and .txt,
 // which is derived from the html when it is missing. A file whose name begins with "_" is a partial: what it defines
-// is known to every template of its kind (_page.html to .html, _page.txt to .txt).
+// is known to every template of its kind (_page.html to .html, _page.txt to .txt), or to those of one locale
+// (_words.fr.html to those in fr and fr-BE).
 //
 // Under them lie defaults: a template of which fsys has no file at all is taken from the first that has it, and a
 // partial likewise. names are the templates that must exist.
@@ -184,13 +185,14 @@ func (s *sources) parse(f *files) *variant {
 	if !ok || !s.fields(v) {
 		return nil
 	}
+	v.uses = v.usedFields()
 	v.watchLoops()
 	return v
 }
 
 func (s *sources) text(f *files, ext string) (*texttemplate.Template, error) {
-	t := texttemplate.New(f.base + "." + ext).Option("missingkey=error").Funcs(funcs(f.locale))
-	for name, src := range s.partialsOf(ext) {
+	t := texttemplate.New(f.base + "." + ext).Option("missingkey=zero").Funcs(funcs(f.locale))
+	for name, src := range s.partialsOf(ext, f.locale) {
 		if _, err := t.New(name).Parse(src); err != nil {
 			return nil, err
 		}
@@ -199,8 +201,8 @@ func (s *sources) text(f *files, ext string) (*texttemplate.Template, error) {
 }
 
 func (s *sources) html(f *files) (*htmltemplate.Template, error) {
-	t := htmltemplate.New(f.base + ".html").Option("missingkey=error").Funcs(funcs(f.locale))
-	for name, src := range s.partialsOf("html") {
+	t := htmltemplate.New(f.base + ".html").Option("missingkey=zero").Funcs(funcs(f.locale))
+	for name, src := range s.partialsOf("html", f.locale) {
 		if _, err := t.New(name).Parse(src); err != nil {
 			return nil, err
 		}
@@ -208,16 +210,30 @@ func (s *sources) html(f *files) (*htmltemplate.Template, error) {
 	return t.Parse(f.src["html"])
 }
 
-// partialsOf gives them in the order of their names: a later definition replaces an earlier one.
-func (s *sources) partialsOf(ext string) func(yield func(string, string) bool) {
+// partialsOf gives those of a kind and locale, in the order in which a later definition replaces an earlier one: those for
+// all locales, those of the language, those of the locale itself; each by name.
+func (s *sources) partialsOf(ext, locale string) func(yield func(string, string) bool) {
 	return func(yield func(string, string) bool) {
-		names := make([]string, 0, len(s.partials))
-		for n := range s.partials {
-			names = append(names, n)
+		want := normalise(locale)
+		language, _, _ := strings.Cut(want, "-")
+		var all, ofLanguage, own []string
+		for _, n := range slices.Sorted(maps.Keys(s.partials)) {
+			stem, ok := strings.CutSuffix(n, "."+ext)
+			if !ok {
+				continue
+			}
+			_, of, _ := strings.Cut(stem, ".")
+			switch normalise(of) {
+			case "":
+				all = append(all, n)
+			case want:
+				own = append(own, n)
+			case language:
+				ofLanguage = append(ofLanguage, n)
+			}
 		}
-		slices.Sort(names)
-		for _, n := range names {
-			if strings.HasSuffix(n, "."+ext) && !yield(n, s.partials[n]) {
+		for _, n := range slices.Concat(all, ofLanguage, own) {
+			if !yield(n, s.partials[n]) {
 				return
 			}
 		}

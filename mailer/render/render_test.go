@@ -63,7 +63,7 @@ func TestB39_AMistakeIsFoundAtLoadWithItsPlace(t *testing.T) {
 		},
 		"an unknown function": {
 			map[string]string{"a.fr.subject": "{{shout .Shop.Title}}", "a.fr.html": html},
-			"a.fr.subject:1", `function "shout" not defined`, "date, lines, initial",
+			"a.fr.subject:1", `function "shout" not defined`, "date, first, initial, lines",
 		},
 		"an unknown partial": {
 			map[string]string{"a.fr.subject": subject, "a.fr.html": `{{template "page" .}}`},
@@ -75,7 +75,7 @@ func TestB39_AMistakeIsFoundAtLoadWithItsPlace(t *testing.T) {
 		},
 		"no subject":       {map[string]string{"a.fr.html": html}, "a.fr.subject", "the file is missing", ""},
 		"no html":          {map[string]string{"a.fr.subject": subject}, "a.fr.html", "the file is missing", ""},
-		"an empty subject": {map[string]string{"a.fr.subject": "{{.Contact.FirstName}}", "a.fr.html": html}, "a.fr.subject", "it is empty with a cart", "{{else}}"},
+		"an empty subject": {map[string]string{"a.fr.subject": "{{.Contact.FirstName}}", "a.fr.html": html}, "a.fr.subject", "it is empty with data with gaps", "{{else}}"},
 		"an odd name":      {map[string]string{"a.html": html}, "a.html", "not that of a template", "<name>.<locale>.html"},
 		"two spellings":    {map[string]string{"a.fr-BE.subject": subject, "a.fr_BE.html": html}, "a.fr-BE.html", "missing", ""},
 		"a value in a style": {
@@ -262,5 +262,69 @@ func BenchmarkRender(b *testing.B) {
 		if _, err := set.Render("a", "fr", d); err != nil {
 			b.Fatal(errors.Unwrap(err))
 		}
+	}
+}
+
+// Words that shared parts use are given once per language; a language without them is refused when it is loaded.
+func TestPartialsOfALocale(t *testing.T) {
+	files := map[string]string{
+		"_part.html": `{{define "part"}}<b>{{template "word_total"}}</b>{{end}}`, "_words.fr.html": `{{define "word_total"}}Total{{end}}`,
+		"_words.fr-CA.html": `{{define "word_total"}}Somme{{end}}`, "_words.en.html": `{{define "word_total"}}Sum{{end}}`,
+	}
+	for _, l := range []string{"fr", "fr-BE", "fr-CA", "en"} {
+		files["a."+l+".subject"], files["a."+l+".html"] = "s", `{{template "part" .}}`
+	}
+	set := sound(t, files)
+	for locale, want := range map[string]string{"fr": "Total", "fr-BE": "Total", "fr-CA": "Somme", "en": "Sum"} {
+		if r, err := set.Render("a", locale, mailer.Data{}); err != nil || r.HTML != "<b>"+want+"</b>\n" {
+			t.Error(locale, r.HTML, err)
+		}
+	}
+	files["b.de.subject"], files["b.de.html"] = "s", `{{template "part" .}}`
+	if _, problems := Load(folder(files), nil); len(problems) != 1 || !strings.Contains(problems[0].Want, "_words.en.html") {
+		t.Error(problems)
+	}
+}
+
+func TestFunctionsOfTemplates(t *testing.T) {
+	for text, want := range map[string]string{
+		`{{range first 1 .Picks}}{{.Name}}{{end}}`:                         "Savon à l’huile d’olive",
+		`{{range after 3 .Picks}}{{.Name}},{{end}}`:                        "Bol en grès,Savon à l’huile d’olive,",
+		`{{range after 9 .Picks}}x{{end}}none`:                             "none",
+		`{{range rows 2 .Picks}}{{len .}}{{end}}`:                          "221",
+		`{{with link "Name" "to"}}{{.Name}} {{.URL}}{{end}}`:               "Name to",
+		`{{with say "Name" "text"}}{{.Name}} {{.Text}}{{end}}`:             "Name text",
+		`{{mailto "a b@example.com" "50 % & more"}}{{mailto "" "nobody"}}`: "mailto:a%20b@example.com?subject=50%20%25%20%26%20more",
+		`{{share "Look" .Shop.URL}}`:                                       "mailto:?subject=Look&body=https%3A%2F%2Fboutique.example%2F",
+		`{{.Event.product_id}}{{with .Event.size}}{{.}}{{else}}–{{end}}`:   "18–",
+		`{{initial "  éclair"}}{{initial ""}}`:                             "É•",
+		`{{date .LastOrder.PlacedAt}}`:                                     "12 September 2026",
+	} {
+		guarded := "{{if .Contact.Email}}" + text + "{{end}}|"
+		set, problems := Load(folder(map[string]string{"a.en.subject": "s", "a.en.html": "h", "a.en.txt": guarded}), nil)
+		if len(problems) > 0 {
+			t.Error(text, problems)
+			continue
+		}
+		if r, err := set.Render("a", "en", Sample("en")); err != nil || strings.TrimSpace(r.Text) != want+"|" {
+			t.Errorf("%s is %q, %v", text, r.Text, err)
+		}
+	}
+	_, problems := Load(folder(map[string]string{"a.en.subject": "{{range first 1 .Locale}}x{{end}}s", "a.en.html": "h"}), nil)
+	if len(problems) == 0 || !strings.Contains(problems[0].Message, "string is no list") {
+		t.Error(problems)
+	}
+}
+
+func TestCheckMarketingLooksAtTheTextToo(t *testing.T) {
+	set := sound(t, map[string]string{
+		"a.fr.subject": "s", "a.fr.html": `{{.Unsubscribe}}{{.Sender.PostalAddress}}x`, "a.fr.txt": "x",
+		"b.fr.subject": "s", "b.fr.html": `<a href="{{.Unsubscribe}}">x</a>{{range lines .Sender.PostalAddress}}{{.}}{{end}}`,
+	})
+	if p := set.CheckMarketing("a"); len(p) != 2 || p[0].Path != "a.fr.txt" || p[1].Path != "a.fr.txt" {
+		t.Error(p)
+	}
+	if p := set.CheckMarketing("b"); len(p) != 0 {
+		t.Error("the text is derived from the html:", p)
 	}
 }

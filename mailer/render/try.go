@@ -2,7 +2,9 @@ package render
 
 import (
 	"errors"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/relance/relance/internal/fault"
@@ -57,8 +59,10 @@ func (s *sources) failed(file string, err error, trial string) {
 		want = "one of " + strings.Join(paths(), ", ")
 	case strings.Contains(message, "ends in a non-text context"):
 		message, want = "a tag, a quote, a style or a script is left open", "html whose tags and quotes are closed"
+	case strings.Contains(message, `template "word_`):
+		want = "the words of the shared parts in this language: copy _words.en.html and _words.en.txt, see docs/templates.md"
 	case strings.Contains(message, "not defined"):
-		want = "a function or template that exists; functions are date, lines, initial, outlook_open, outlook_close and those of Go's text/template"
+		want = "a function or template that exists; functions are " + strings.Join(slices.Sorted(maps.Keys(funcs(""))), ", ") + " and those of Go's text/template"
 	case strings.Contains(message, "index out of range"), strings.Contains(message, "error calling index"):
 		want = "{{range}} or a guard: a list may be empty"
 	case errors.Is(err, errTime), errors.Is(err, errSize):
@@ -83,8 +87,8 @@ func position(err error) (at, message string) {
 	return at, strings.ReplaceAll(message, "mailer.", "")
 }
 
-// CheckMarketing says what a template lacks that every marketing mail must carry: the unsubscribe link and the
-// sender's postal address, in each of its locales. Config calls it for the templates of marketing campaigns.
+// CheckMarketing says what a template lacks that every marketing mail must carry, in each of its locales and in both of
+// its parts: the unsubscribe link and the sender's postal address. Config calls it for the templates of marketing campaigns.
 func (s *Set) CheckMarketing(template string) []fault.Problem {
 	var out []fault.Problem
 	for _, key := range s.families[template].keys() {
@@ -94,18 +98,23 @@ func (s *Set) CheckMarketing(template string) []fault.Problem {
 		if err != nil {
 			continue // cannot be: it was tried at load
 		}
-		file := template + "." + v.locale + ".html"
-		if !strings.Contains(r.HTML, d.Unsubscribe) {
-			out = append(out, fault.Problem{
-				Path: file, Message: "it has no unsubscribe link",
-				Want: `{{with .Unsubscribe}}<a href="{{.}}">…</a>{{end}}`,
-			})
-		}
-		if !strings.Contains(r.HTML, lines(d.Sender.PostalAddress)[0]) {
-			out = append(out, fault.Problem{
-				Path: file, Message: "it does not show the sender's postal address",
-				Want: "{{range lines .Sender.PostalAddress}}{{.}}<br>{{end}}",
-			})
+		for _, part := range [...]struct{ ext, text string }{{"html", r.HTML}, {"txt", r.Text}} {
+			if part.ext == "txt" && v.txt == nil {
+				continue // derived from the html
+			}
+			file := template + "." + v.locale + "." + part.ext
+			if !strings.Contains(part.text, d.Unsubscribe) {
+				out = append(out, fault.Problem{
+					Path: file, Message: "it has no unsubscribe link",
+					Want: map[string]string{"html": `{{with .Unsubscribe}}<a href="{{.}}">…</a>{{end}}`, "txt": "{{with .Unsubscribe}}…: {{.}}{{end}}"}[part.ext],
+				})
+			}
+			if !strings.Contains(part.text, lines(d.Sender.PostalAddress)[0]) {
+				out = append(out, fault.Problem{
+					Path: file, Message: "it does not show the sender's postal address",
+					Want: map[string]string{"html": "{{range lines .Sender.PostalAddress}}{{.}}<br>{{end}}", "txt": "{{.Sender.PostalAddress}}"}[part.ext],
+				})
+			}
 		}
 	}
 	return out
