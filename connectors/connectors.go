@@ -153,8 +153,8 @@ type Normaliser interface {
 
 // Task is one act in a shop, from its outbound queue (shop_tasks).
 type Task struct {
-	Kind string // TaskUnsubscribe, TaskHooks…
-	Key  string // what it is done to: a customer's id; "" for the shop as such
+	Kind string // TaskUnsubscribe, TaskHooks, TaskCoupon…
+	Key  string // what it is done to: a customer's id, a coupon (Coupon.Key); "" for the shop as such
 }
 
 // Kinds of tasks.

@@ -15,10 +15,10 @@ import (
 	"github.com/relance/relance/internal/fault"
 )
 
-// Acts lists what can be done in this shop (connectors.Actor): webhooks where it is known where they are to go, and
+// Acts lists what can be done in this shop (connectors.Actor): coupons, webhooks where it is known where they are to go, and
 // unsubscribing where the mapping says in which field, and what no looks like.
 func (s *Source) Acts() []string {
-	var out []string
+	out := []string{connectors.TaskCoupon}
 	if s.hookURL != "" {
 		out = append(out, connectors.TaskHooks)
 	}
@@ -38,6 +38,8 @@ func (s *Source) Perform(ctx context.Context, t connectors.Task) (connectors.Out
 		return connectors.Outcome{}, fault.New(fault.Reject, "woocommerce: act", errors.New("this shop's mapping and keys do not allow for it"))
 	case t.Kind == connectors.TaskHooks:
 		return s.keepHooks(ctx)
+	case t.Kind == connectors.TaskCoupon:
+		return s.makeCoupon(ctx, t.Key)
 	default:
 		return s.unsubscribe(ctx, t.Key)
 	}

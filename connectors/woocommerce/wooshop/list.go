@@ -33,6 +33,7 @@ func (s *Shop) collections() map[string]collection {
 		"refunds":             {"refunds", s.refunds, posts, "date desc", true, true, "", ""},
 		"customers":           {"customers", s.customers, []string{"id", "include", "name", "registered_date"}, "name asc", false, false, "woocommerce_rest_invalid_id", "Invalid resource ID."},
 		"products":            {"products", s.products, append(posts, "price", "popularity", "rating", "menu_order"), "date desc", false, true, "woocommerce_rest_product_invalid_id", "Invalid ID."},
+		"coupons":             {"coupons", s.coupons, posts, "date desc", false, true, "woocommerce_rest_shop_coupon_invalid_id", "Invalid ID."},
 		"webhooks":            {"webhooks", s.webhooks, []string{"date", "id", "title"}, "date desc", false, false, "woocommerce_rest_shop_webhook_invalid_id", "Invalid ID."},
 		"products/categories": {"categories", s.categories, []string{"id", "include", "name", "slug", "term_group", "description", "count"}, "name asc", false, false, "woocommerce_rest_term_invalid", "Resource does not exist."},
 	}
@@ -115,7 +116,7 @@ type params struct {
 	page, perPage, offset int
 	by, order             string
 	status                []string
-	role, email           string
+	role, email, code     string
 	customer              string
 	after, before         string // modified, GMT
 	include               []int64
@@ -130,7 +131,7 @@ func fieldsOf(q url.Values) []string {
 }
 
 func (s *Shop) params(c collection, q url.Values) (params, *reply) {
-	p := params{page: 1, perPage: 10, offset: -1, fields: fieldsOf(q), role: "customer", email: q.Get("email"), customer: q.Get("customer")}
+	p := params{page: 1, perPage: 10, offset: -1, fields: fieldsOf(q), role: "customer", email: q.Get("email"), customer: q.Get("customer"), code: q.Get("code")}
 	p.by, p.order, _ = strings.Cut(c.defaultOrder, " ")
 	var bad *reply
 	number := func(name string, to *int, least, most int, text string) {
@@ -236,6 +237,8 @@ func (p params) wants(c collection, r *record) bool {
 			return r.status != statusTrash
 		}
 		return slices.Contains(p.status, r.status)
+	case "coupons":
+		return p.code == "" || strings.EqualFold(p.code, r.name)
 	case "customers":
 		return (p.role == "all" || p.role == r.role) && (p.email == "" || strings.EqualFold(p.email, r.email))
 	}

@@ -53,6 +53,7 @@ type Shop struct {
 	variations *table
 	categories *table
 	webhooks   *table
+	coupons    *table
 	secrets    map[int64]*ownHook
 	nextHook   int64
 	nextID     int64 // orders, refunds, products share WordPress's ids
@@ -84,7 +85,7 @@ func New(o Options) (*Shop, error) {
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
-	s := &Shop{opts: o, dates: regexp.MustCompile(dateForm), nonces: map[string]time.Time{}, webhooks: &table{}, secrets: map[int64]*ownHook{}, nextHook: 3}
+	s := &Shop{opts: o, dates: regexp.MustCompile(dateForm), nonces: map[string]time.Time{}, webhooks: &table{}, coupons: &table{}, secrets: map[int64]*ownHook{}, nextHook: 3}
 	var err error
 	if s.zone, err = time.LoadLocation("Europe/Paris"); err != nil {
 		return nil, fmt.Errorf("wooshop: loading the shop's zone: %w", err)

@@ -26,7 +26,7 @@ func (s *Shop) write(who caller, r *http.Request, path string) reply {
 	id, err := strconv.ParseInt(tail, 10, 64)
 	changes := r.Method == http.MethodPut || r.Method == http.MethodPatch || r.Method == http.MethodPost && id > 0
 	switch {
-	case collection != "webhooks" && collection != "customers" && collection != "orders", tail != "" && err != nil:
+	case collection != "webhooks" && collection != "customers" && collection != "orders" && collection != "coupons", tail != "" && err != nil:
 		return noRoute()
 	case !who.reads:
 		return errorBody(statusOf(who), "woocommerce_rest_cannot_edit", "Sorry, you are not allowed to edit this resource.")
@@ -36,6 +36,10 @@ func (s *Shop) write(who caller, r *http.Request, path string) reply {
 		return s.deleteHook(id, r.URL.Query().Get("force") == "true")
 	case collection == "webhooks" && changes:
 		return s.changeHook(id, fields)
+	case collection == "coupons" && r.Method == http.MethodPost && tail == "":
+		return s.createCoupon(fields)
+	case collection == "coupons" && changes:
+		return s.changeCoupon(id, fields)
 	case changes:
 		return s.put(collection, id, fields)
 	}
