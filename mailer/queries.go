@@ -3,6 +3,7 @@ package mailer
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/relance/relance/internal/crm"
@@ -24,6 +25,11 @@ type CampaignInfo struct {
 	Entries map[string]int64 `json:"entries"`
 	// Sends counts by state; refused ones also as "refused:<reason>".
 	Sends map[string]int64 `json:"sends"`
+	// CameBack counts mails by what became of them, each once a kind, under the names of CameBack.
+	CameBack map[string]int64 `json:"came_back"`
+	Goals  int64            `json:"goals"`            // runs that reached the campaign's goal, without the holdout
+	Splits []SplitInfo      `json:"splits,omitempty"` // in the order of the steps
+	Calls  map[string]int64 `json:"calls,omitempty"`  // of web services that are over: done, parked, dropped
 	// NotMailed says who entered before arming and is therefore not mailed; "" when nobody did.
 	NotMailed string `json:"not_mailed,omitempty"`
 }
@@ -44,7 +50,8 @@ func Infos(ctx context.Context, q store.Queryer) ([]CampaignInfo, error) {
 		byID[r.Campaign] = len(infos)
 		infos = append(infos, CampaignInfo{
 			ID: r.Campaign, Title: c.title, Kind: c.kind, State: r.State, Reason: r.Reason, Segment: c.segment, Audience: c.audience,
-			Generation: r.Generation, ArmedAt: r.ArmedAt, Entries: map[string]int64{}, Sends: map[string]int64{},
+			Generation: r.Generation, ArmedAt: r.ArmedAt, Entries: map[string]int64{}, Sends: map[string]int64{}, CameBack: map[string]int64{},
+			Splits: c.splitInfos(), Calls: map[string]int64{},
 		})
 	}
 	counts, err := readCounts(ctx, q)
@@ -63,6 +70,9 @@ func Infos(ctx context.Context, q store.Queryer) ([]CampaignInfo, error) {
 			if reason != "" {
 				infos[i].Sends[n.Name] += n.Total
 			}
+		case slices.Contains(CameBack(), n.Name):
+			infos[i].CameBack[n.Name] += n.Total
+		case infos[i].countSteps(n):
 		default:
 			infos[i].Entries[n.Name] += n.Total
 		}
@@ -72,7 +82,7 @@ func Infos(ctx context.Context, q store.Queryer) ([]CampaignInfo, error) {
 			infos[i].NotMailed = fmt.Sprintf("%d entered before arming: not mailed", n)
 		}
 	}
-	return infos, nil
+	return infos, addWinners(ctx, q, infos)
 }
 
 func isState(name string) bool {

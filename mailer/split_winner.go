@@ -104,12 +104,14 @@ func (e *Engine) judgeSplit(ctx context.Context, p *pass, r running, s *step, la
 		if err := tx.SelectContext(ctx, &rows, "SELECT "+winnerCols+" FROM split_winners WHERE campaign=? AND step=?", r.id, s.id); err != nil {
 			return err
 		}
+		row := winnerRow{Campaign: r.id, Step: s.id, SinceAt: p.now}
 		if len(rows) == 0 {
-			return again(tx, tx.Insert(ctx, "split_winners", []string{"campaign", "step", "since_at"}, [][]any{{r.id, s.id, p.now}}))
+			err = again(tx, tx.Insert(ctx, "split_winners", []string{"campaign", "step", "since_at"}, [][]any{{row.Campaign, row.Step, row.SinceAt}}))
+		} else {
+			row = rows[0]
 		}
-		row := rows[0]
-		if row.Variant != "" {
-			return nil
+		if err != nil || row.Variant != "" {
+			return err
 		}
 		next := s.split.winner.judge(scores, row, p.now)
 		if next == row {
