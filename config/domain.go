@@ -25,9 +25,21 @@ func (l *loader) domain(f *files, c *Config) {
 		return
 	}
 	l.problemsIn(f.campaignDocs, f.campaigns.Validate(mailer.Known{
-		Segments: f.segments, Templates: known, Audiences: set(maps.Keys(c.Audiences)),
+		Segments: f.segments, Templates: known, Audiences: set(maps.Keys(c.Audiences)), Shops: shopNames(c),
 	}))
+	maps.Copy(f.segments, mailer.ImplicitSegments(f.campaigns)) // from here on they are like the files'
 	l.mayLeave(f, c)
+	l.marketing(f, c.Templates)
+}
+
+// shopNames lists the shops of each audience.
+func shopNames(c *Config) map[string][]mailer.ShopName {
+	out := map[string][]mailer.ShopName{}
+	for _, name := range slices.Sorted(maps.Keys(c.Shops)) {
+		s := c.Shops[name]
+		out[s.Audience] = append(out[s.Audience], mailer.ShopName{Name: name, Platform: s.Platform})
+	}
+	return out
 }
 
 func set(names func(yield func(string) bool)) map[string]bool {

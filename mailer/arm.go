@@ -16,9 +16,12 @@ type Audience struct {
 	Title      string
 	Kind       string
 	State      string
-	Segment    string
+	Starts     string      // what starts it: "when somebody enters idle_cart"
+	Segment    string      // that its trigger looks at, "" when it looks at none
+	Broadcast  bool        // it is for whoever is in the segment then; else for nobody who is in it now
+	BeginsAt   crm.Instant // of a broadcast, when the next run begins, somewhere in the world; 0: none is to come
 	Built      bool  // the segment has been built; Members is not known before
-	Members    int64 // in the segment now: none of them is mailed, only who enters after arming
+	Members    int64 // in the segment now
 	Shops      []AudienceShop
 	Suppressed int64 // addresses of the audience that are never mailed
 }
@@ -31,8 +34,8 @@ type AudienceShop struct {
 	ArmedAt      crm.Instant // 0: not armed
 }
 
-// PreviewArm counts whom arming a campaign is about. It changes nothing.
-func PreviewArm(ctx context.Context, m *mirror.Mirror, id string) (Audience, error) {
+// PreviewArm counts whom arming a campaign at now is about. It changes nothing.
+func PreviewArm(ctx context.Context, m *mirror.Mirror, id string, now crm.Instant) (Audience, error) {
 	q := m.DB().Read()
 	row, err := campaignByID(ctx, q, id)
 	if err != nil {
@@ -42,7 +45,9 @@ func PreviewArm(ctx context.Context, m *mirror.Mirror, id string) (Audience, err
 	if err != nil {
 		return Audience{}, err
 	}
-	a := Audience{Campaign: id, Title: c.title, Kind: c.kind, State: row.State, Segment: c.segment}
+	a := Audience{
+		Campaign: id, Title: c.title, Kind: c.kind, State: row.State, Starts: c.sentence, Segment: c.segment, Broadcast: c.on == triggerBroadcast,
+	}
 	infos, err := segments.Infos(ctx, q)
 	if err != nil {
 		return Audience{}, fmt.Errorf("counting segment %s: %w", c.segment, err)
@@ -57,6 +62,11 @@ func PreviewArm(ctx context.Context, m *mirror.Mirror, id string) (Audience, err
 		return Audience{}, err
 	}
 	a.Shops = shops
+	if c.runs != nil {
+		if a.BeginsAt, err = c.runs.next(ctx, m, now); err != nil {
+			return Audience{}, err
+		}
+	}
 	if err := q.GetContext(ctx, &a.Suppressed, "SELECT COUNT(*) FROM suppressions WHERE audience_id=?", audienceID); err != nil {
 		return Audience{}, fmt.Errorf("counting suppressions: %w", err)
 	}
@@ -109,7 +119,7 @@ func Arm(ctx context.Context, m *mirror.Mirror, id string, now crm.Instant) (Aud
 	if err != nil {
 		return Audience{}, fmt.Errorf("arming campaign %s: %w", id, err)
 	}
-	return PreviewArm(ctx, m, id)
+	return PreviewArm(ctx, m, id, now)
 }
 
 // armShops arms the backfilled shops of the campaign's audience that are not armed yet.

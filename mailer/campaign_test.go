@@ -96,7 +96,7 @@ func TestB19_WhoEnteredBeforeArmingIsCountedAndShown(t *testing.T) {
 		w.cart(zoe, "1")
 		w.enter(zoe, idleCart, w.now)
 		w.run()
-		before := must(mailer.PreviewArm(t.Context(), w.m, cartMails))(t)
+		before := must(mailer.PreviewArm(t.Context(), w.m, cartMails, crm.At(w.now)))(t)
 		if before.State != mailer.CampaignDraft || before.Members != 1 || !before.Built || len(before.Shops) != 1 || before.Shops[0].ArmedAt != 0 {
 			t.Fatalf("%+v", before)
 		}

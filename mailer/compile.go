@@ -24,6 +24,7 @@ type campaign struct {
 	policy
 	exitIf *rule.Segment // nil: none
 	goal   *goal         // nil: none
+	coupon *coupon       // nil: none
 	utm    UTMSpec
 	steps  []step // flat: those of branches and variants follow their parent
 	byID   map[string]int
@@ -100,9 +101,13 @@ func compile(id string, s CampaignSpec, segments rule.File, known *Known) (*camp
 	k.names(id, c)
 	k.trigger(s, c)
 	k.policy(s, c)
+	if c.runs != nil && c.runs.window > 0 {
+		c.notAfter = c.runs.window
+	}
 	k.utm(s, c)
 	c.exitIf = k.condition(".exit_if", s.ExitIf)
 	k.goal(s, c)
+	k.coupon(s, c)
 	k.steps(s, c)
 	return c, k.problems
 }

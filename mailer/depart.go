@@ -92,12 +92,22 @@ func (e *Engine) departOne(ctx context.Context, p *pass, d mirror.Departure) (wo
 		if _, err := tx.ExecContext(ctx, "UPDATE calls SET state=?, error=?, done_at=? WHERE contact_id=? AND +state=?", callDropped, why.Sentence(), p.now, d.ContactID, callOpen); err != nil {
 			return err
 		}
+		if d.Why == mirror.DepartedErased {
+			if _, err := tx.ExecContext(ctx, "DELETE FROM trigger_facts WHERE contact_id=?", d.ContactID); err != nil {
+				return err
+			}
+		}
 		if worked = len(moves) > 0 || !handing; handing {
 			return nil
 		}
 		left, err := namedSends(ctx, tx, d.ContactID)
 		if err != nil || d.Why == mirror.DepartedErased && len(left) > 0 { // settled since they were looked for
 			return err
+		}
+		if d.Why == mirror.DepartedErased {
+			if err := forgetCoupons(ctx, tx, d.ContactID); err != nil {
+				return err
+			}
 		}
 		return e.mirror.DoneDeparture(ctx, tx, d)
 	})

@@ -104,6 +104,9 @@ func deployOne(ctx context.Context, tx *store.Tx, id string, spec CampaignSpec, 
 		d.What, row.State, row.Reason = "resumed", CampaignArmed, ""
 	default:
 		d.What, row.State = "changed", old.State
+		if err := armAnew(ctx, tx, id, spec, &row); err != nil {
+			return d, err
+		}
 	}
 	if old.Hash != hash {
 		row.Generation++
@@ -114,8 +117,23 @@ func deployOne(ctx context.Context, tx *store.Tx, id string, spec CampaignSpec, 
 		}
 	}
 	return d, tx.Upsert(ctx, "campaigns", []string{"campaign"},
-		[]string{"campaign", "state", "generation", "hash", "armed_at", "reason", "updated_at"},
-		[][]any{{row.Campaign, row.State, row.Generation, row.Hash, row.ArmedAt, row.Reason, row.UpdatedAt}})
+		[]string{"campaign", "state", "generation", "hash", "armed_at", "reason", "updated_at", "listens"},
+		[][]any{{row.Campaign, row.State, row.Generation, row.Hash, row.ArmedAt, row.Reason, row.UpdatedAt, spec.Trigger.listensTo()}})
+}
+
+// armAnew lets an armed campaign that waits for other facts than before begin now: what happened until then would start
+// it, since facts are looked at whenever their contact is, and nobody saw an audience for them.
+func armAnew(ctx context.Context, tx *store.Tx, id string, spec CampaignSpec, row *campaignRow) error {
+	if row.ArmedAt == 0 || len(spec.Trigger.given()) == 0 || !(&trigger{on: spec.Trigger.given()[0]}).listens() {
+		return nil
+	}
+	before, err := definition(ctx, tx, id, row.Generation)
+	if err != nil || before.sentence == spec.Trigger.Sentence() {
+		return err
+	}
+	row.ArmedAt = row.UpdatedAt
+	_, err = tx.ExecContext(ctx, "UPDATE campaign_shops SET armed_at=? WHERE campaign=? AND armed_at<?", row.ArmedAt, id, row.ArmedAt)
+	return err
 }
 
 func setCampaignState(ctx context.Context, tx *store.Tx, id, state, reason string, now crm.Instant) error {

@@ -59,6 +59,8 @@ type Engine struct {
 	watchedAt crm.Instant               // when campaigns were last judged by what came back
 	unknownAt crm.Instant               // when mails of which nobody knows were last looked at
 	prunedAt  crm.Instant               // when events were last found pruned
+	sweptAt   crm.Instant               // when verdicts on facts were last found swept
+	pools     pools
 	status    status
 }
 
@@ -110,6 +112,7 @@ type pass struct {
 	fresh     map[int64]mirror.Freshness // by shop, filled as it is asked
 	needs     crm.Needs                  // of everything that wake may look at
 	won       map[[2]string]string       // winners of splits, by campaign and step
+	wake      crm.Instant                // when a broadcast goes on, 0 = none does soon
 }
 
 // running is an active campaign.
@@ -133,7 +136,7 @@ func (e *Engine) Step(ctx context.Context, now time.Time) (next time.Time, worke
 		return now.Add(idleWait), false, nil
 	}
 	var errs []error
-	for _, phase := range []func(context.Context, *pass) (bool, error){e.settleLeftovers, e.recover, e.depart, e.digest, e.settleUnknown, e.feed, e.judgeSplits, e.advance, e.watch, e.send, e.callOut, e.pruneEvents} {
+	for _, phase := range []func(context.Context, *pass) (bool, error){e.settleLeftovers, e.recover, e.depart, e.digest, e.settleUnknown, e.touched, e.broadcast, e.feed, e.judgeSplits, e.advance, e.fillPools, e.watch, e.send, e.callOut, e.pruneEvents} {
 		did, err := phase(ctx, p)
 		worked = worked || did
 		if errors.Is(err, store.ErrLost) { // somebody else has the lane now: what was to be done is theirs
@@ -282,8 +285,12 @@ func (e *Engine) next(ctx context.Context, p *pass) time.Time {
 	var due crm.Instant
 	err := selectOneIn(ctx, e.db.Read(), &due, `SELECT COALESCE(MIN(due), 0) FROM (
  SELECT MIN(until_at) AS due FROM sends WHERE lane IN (?) AND state IN ('ready','deferred') AND until_at>? AND until_at<=?
+ UNION ALL SELECT MIN(due_at) AS due FROM touches WHERE lane IN (?) AND due_at>? AND due_at<=?
  UNION ALL SELECT MIN(due_at) AS due FROM enrolments WHERE lane IN (?) AND state='active' AND due_at>? AND due_at<=?) AS dues`,
-		p.lanes, p.now, horizon, p.lanes, p.now, horizon)
+		p.lanes, p.now, horizon, p.lanes, p.now, horizon, p.lanes, p.now, horizon)
+	if p.wake > 0 && (due == 0 || p.wake < due) {
+		due = min(p.wake, horizon)
+	}
 	if err != nil || due == 0 {
 		return horizon.Time()
 	}

@@ -6,14 +6,13 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 
 	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/store"
 	"github.com/relance/relance/segments"
 )
 
-// What became of an entry into a campaign's segment: a closed set.
+// What became of what might have started a campaign: a closed set.
 const (
 	Enrolled     = "enrolled"
 	BeforeArming = "before_arming" // entered before campaign and shop were armed: not mailed
@@ -21,6 +20,7 @@ const (
 	TooOld       = "stale"         // happened longer ago than not_after
 	Repeated     = "repeated"      // has taken part already, as far as the occurrence goes
 	NoCart       = "no_cart"       // occurrence cart, and no cart is open
+	NoOrder      = "no_order"      // occurrence order, and nothing was ordered yet
 	Gone         = "contact_gone"
 )
 
@@ -84,7 +84,7 @@ func (e *Engine) feed(ctx context.Context, p *pass) (bool, error) {
 		lanes = append(lanes, c.Lane)
 		contacts = append(contacts, c.ContactID)
 	}
-	profiles, err := e.profiles(ctx, e.db.Read(), contacts, crm.Needs{Carts: true})
+	profiles, err := e.profiles(ctx, e.db.Read(), contacts, p.startNeeds())
 	if err != nil {
 		return false, err
 	}
@@ -97,7 +97,7 @@ func (e *Engine) feed(ctx context.Context, p *pass) (bool, error) {
 		if err != nil {
 			return err
 		}
-		f = &feeding{pass: p, profiles: profiles, counts: tally{}, byContact: map[feedKey][]*enrolment{}}
+		f = e.feeding(p, profiles)
 		for _, c := range pending {
 			if known[c.ID] {
 				f.changes = append(f.changes, c)
@@ -108,9 +108,7 @@ func (e *Engine) feed(ctx context.Context, p *pass) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("enrolling: %w", err)
 	}
-	for k, n := range f.counts {
-		e.o.Metrics.enrolments.WithLabelValues(k.campaign, k.name).Add(float64(n))
-	}
+	e.told(f)
 	e.observe(p, f.moves)
 	return len(f.changes) > 0, nil
 }
@@ -140,15 +138,27 @@ type feedKey struct {
 	contact  int64
 }
 
-// feeding is one batch of changes on its way.
+// feeding is one batch of changes, facts or members on its way.
 type feeding struct {
 	*pass
+	e         *Engine
 	changes   []segments.Change
 	profiles  map[int64]*crm.Profile
 	byContact map[feedKey][]*enrolment // stored and new
 	touched   []*enrolment
 	counts    tally
 	moves     []move
+}
+
+func (e *Engine) feeding(p *pass, profiles map[int64]*crm.Profile) *feeding {
+	return &feeding{pass: p, e: e, profiles: profiles, counts: tally{}, byContact: map[feedKey][]*enrolment{}}
+}
+
+// told counts what a committed batch made of contacts.
+func (e *Engine) told(f *feeding) {
+	for k, n := range f.counts {
+		e.o.Metrics.enrolments.WithLabelValues(k.campaign, k.name).Add(float64(n))
+	}
 }
 
 func (e *Engine) takeIn(ctx context.Context, tx *store.Tx, f *feeding) error {
@@ -160,21 +170,12 @@ func (e *Engine) takeIn(ctx context.Context, tx *store.Tx, f *feeding) error {
 		ids = append(ids, c.ID)
 		contacts = append(contacts, c.ContactID)
 	}
-	var stored []enrolment
-	merged, err := e.mergedFrom(ctx, tx, contacts)
-	if err != nil {
+	if _, err := e.earlier(ctx, tx, f, contacts); err != nil {
 		return err
-	}
-	if err := selectIn(ctx, tx, &stored, "SELECT "+enrolmentCols+" FROM enrolments WHERE contact_id IN (?)", slices.Concat(contacts, slices.Collect(maps.Keys(merged)))); err != nil {
-		return err
-	}
-	for i := range stored {
-		k := feedKey{stored[i].Campaign, cmp.Or(merged[stored[i].ContactID], stored[i].ContactID)} // what a merged contact had, the person had
-		f.byContact[k] = append(f.byContact[k], &stored[i])
 	}
 	for _, c := range f.changes {
 		for _, r := range f.campaigns {
-			if r.segment == c.Segment {
+			if r.watches() && r.segment == c.Segment {
 				f.change(tx, r, c)
 			}
 		}
@@ -183,6 +184,22 @@ func (e *Engine) takeIn(ctx context.Context, tx *store.Tx, f *feeding) error {
 		return err
 	}
 	return segments.ClearPending(ctx, tx, ids)
+}
+
+// earlier loads the runs that contacts have had; it gives the contacts merged into them, by whom these are now.
+func (e *Engine) earlier(ctx context.Context, tx *store.Tx, f *feeding, contacts []int64) (merged map[int64]int64, err error) {
+	if merged, err = e.mergedFrom(ctx, tx, contacts); err != nil {
+		return nil, err
+	}
+	var stored []enrolment
+	if err := selectIn(ctx, tx, &stored, "SELECT "+enrolmentCols+" FROM enrolments WHERE contact_id IN (?)", slices.Concat(contacts, slices.Collect(maps.Keys(merged)))); err != nil {
+		return nil, err
+	}
+	for i := range stored {
+		k := feedKey{stored[i].Campaign, cmp.Or(merged[stored[i].ContactID], stored[i].ContactID)} // what a merged contact had, the person had
+		f.byContact[k] = append(f.byContact[k], &stored[i])
+	}
+	return merged, nil
 }
 
 func (f *feeding) change(tx *store.Tx, r running, c segments.Change) {
@@ -194,93 +211,13 @@ func (f *feeding) change(tx *store.Tx, r running, c segments.Change) {
 				f.touched = append(f.touched, n)
 			}
 		}
+	}
+	if c.Entered == (r.on == triggerLeaves) {
 		return
 	}
-	outcome, n := f.entry(r, c)
-	if outcome == "" {
-		return
-	}
-	f.counts.add(r.id, outcome, c.Lane)
-	if n == nil {
-		return
-	}
-	n.ID, n.isNew = tx.NewID(), true
-	f.byContact[key] = append(f.byContact[key], n)
-	f.touched = append(f.touched, n)
-}
-
-// entry decides what becomes of one entry. "" means that the campaign is not about this contact at all.
-func (f *feeding) entry(r running, c segments.Change) (outcome string, n *enrolment) {
-	profile := f.profiles[c.ContactID]
-	if profile == nil || profile.Contact.MergedInto != 0 || profile.Contact.ErasedAt > 0 {
-		return Gone, nil
-	}
-	shopID, cart := profile.Contact.HomeShopID, openCart(profile)
-	if r.occurrence == OccurrenceCart && cart != nil {
-		shopID = cart.ShopID
-	}
-	switch {
-	case !f.inAudience(r, profile.Contact.AudienceID):
-		return "", nil
-	case !c.Cause.Triggers():
-		return History, nil
-	case r.state == CampaignDraft, !r.armedBy(shopID, c.EffectiveAt):
-		return BeforeArming, nil
-	case c.EffectiveAt.Add(r.notAfter) < f.now:
-		return TooOld, nil
-	case r.occurrence == OccurrenceCart && cart == nil:
-		return NoCart, nil
-	}
-	occurrence, again := r.nextOccurrence(f.byContact[feedKey{r.id, c.ContactID}], cart, c.EffectiveAt)
-	if !again {
-		return Repeated, nil
-	}
-	n = &enrolment{
-		Campaign: r.id, ContactID: c.ContactID, Lane: c.Lane, Occurrence: occurrence, AudienceID: profile.Contact.AudienceID, ShopID: shopID,
-		TriggeredAt: c.EffectiveAt, EnteredAt: f.now,
-	}
-	n.goTo(r, r.first(), c.EffectiveAt)
-	return Enrolled, n
-}
-
-func (p *pass) inAudience(r running, audienceID int64) bool {
-	for _, s := range p.shops {
-		if s.AudienceID == audienceID {
-			return s.Audience == r.audience
-		}
-	}
-	return false
-}
-
-// armedBy tells whether campaign and shop were armed at an instant; a contact without a home shop goes by the campaign.
-func (r running) armedBy(shopID int64, at crm.Instant) bool {
-	if shopID == 0 {
-		return r.armedAt > 0 && at >= r.armedAt
-	}
-	armed := r.armed[shopID]
-	return armed > 0 && at >= armed
-}
-
-// nextOccurrence names the run that an entry at an instant would start; ok is false when there was one already.
-func (c *campaign) nextOccurrence(earlier []*enrolment, cart *crm.ProfileCart, at crm.Instant) (name string, ok bool) {
-	switch c.occurrence {
-	case OccurrenceOnce:
-		return OccurrenceOnce, len(earlier) == 0
-	case OccurrenceCart:
-		name = cartOccurrence(cart)
-		for _, n := range earlier {
-			if n.Occurrence == name {
-				return "", false
-			}
-		}
-		return name, true
-	}
-	for _, n := range earlier {
-		if n.open() || c.occurrence == OccurrenceAgain && n.TriggeredAt.Add(c.againAfter) > at {
-			return "", false
-		}
-	}
-	return "n:" + strconv.Itoa(len(earlier)+1), true
+	f.take(tx, r, start{
+		contact: c.ContactID, lane: c.Lane, at: c.EffectiveAt, history: !c.Cause.Triggers(),
+	})
 }
 
 func (e *Engine) writeFeed(ctx context.Context, tx *store.Tx, f *feeding) error {

@@ -24,10 +24,12 @@ const (
 type Planned struct {
 	Campaign     string      `json:"campaign"`
 	Title        string      `json:"title,omitempty"`
-	Segment      string      `json:"segment"` // whose entries start it, by the files; as stored when it is removed
+	Starts       string      `json:"starts"`            // what starts it, by the files; as stored when it is removed
+	Segment      string      `json:"segment,omitempty"` // that this looks at; "" when it looks at none
 	What         string      `json:"what"`
 	State        string      `json:"state"` // now: draft, armed or paused; "" when it is new
 	ExitWhenLeft bool        `json:"-"`
+	ByEntry      bool        `json:"-"`                 // entering the segment starts it
 	UnderWay     int64       `json:"under_way"`         // runs that are not over
 	DueBy        int64       `json:"due_by"`            // of them, those whose next step is due by the end of the look ahead
 	NextDue      crm.Instant `json:"next_due_ms"`       // the earliest of them; 0 = none waits
@@ -55,7 +57,8 @@ func Plan(ctx context.Context, q store.Queryer, specs CampaignFile, segments rul
 		if err != nil {
 			return nil, err
 		}
-		p := Planned{Campaign: id, Title: spec.Title, Segment: c.segment, What: PlanUnchanged, State: row.State, ExitWhenLeft: c.exitWhenLeft}
+		p := Planned{Campaign: id, Title: spec.Title, What: PlanUnchanged, State: row.State}
+		p.starts(c)
 		switch {
 		case row.Generation == 0:
 			p.What = PlanNew
@@ -78,13 +81,18 @@ func Plan(ctx context.Context, q store.Queryer, specs CampaignFile, segments rul
 		if err != nil {
 			return nil, err
 		}
-		p := Planned{Campaign: id, Title: c.title, Segment: c.segment, What: PlanRemoved, State: row.State, ExitWhenLeft: c.exitWhenLeft}
+		p := Planned{Campaign: id, Title: c.title, What: PlanRemoved, State: row.State}
+		p.starts(c)
 		if err := p.open(ctx, q, c, until); err != nil {
 			return nil, err
 		}
 		out = append(out, p)
 	}
 	return out, nil
+}
+
+func (p *Planned) starts(c *campaign) {
+	p.Starts, p.Segment, p.ExitWhenLeft, p.ByEntry = c.sentence, c.segment, c.exitWhenLeft, c.on == triggerEnters || c.on == triggerDate
 }
 
 // open counts what is under way, step by step.

@@ -17,11 +17,12 @@ type CampaignInfo struct {
 	Kind       string      `json:"kind"`
 	State      string      `json:"state"`
 	Reason     string      `json:"reason,omitempty"` // why it is paused
-	Segment    string      `json:"segment"`
+	Starts     string      `json:"starts"`            // what starts it: "when somebody enters idle_cart"
+	Segment    string      `json:"segment,omitempty"` // that its trigger looks at, "" when it looks at none
 	Audience   string      `json:"audience"`
 	Generation int64       `json:"generation"`
 	ArmedAt    crm.Instant `json:"armed_at"`
-	// Entries counts entries into the segment by what became of them (Enrolled, BeforeArming…).
+	// Entries counts what might have started it (entries into the segment, orders…) by what became of it (Enrolled, BeforeArming…).
 	Entries map[string]int64 `json:"entries"`
 	// Sends counts by state; refused ones also as "refused:<reason>".
 	Sends map[string]int64 `json:"sends"`
@@ -30,8 +31,10 @@ type CampaignInfo struct {
 	Goals  int64            `json:"goals"`            // runs that reached the campaign's goal, without the holdout
 	Splits []SplitInfo      `json:"splits,omitempty"` // in the order of the steps
 	Calls  map[string]int64 `json:"calls,omitempty"`  // of web services that are over: done, parked, dropped
-	// NotMailed says who entered before arming and is therefore not mailed; "" when nobody did.
+	// NotMailed says how many were not mailed since it was before arming; "" when none were.
 	NotMailed string `json:"not_mailed,omitempty"`
+
+	entered string // how an entry is called, with a blank
 }
 
 // Infos lists the campaigns by id.
@@ -48,8 +51,13 @@ func Infos(ctx context.Context, q store.Queryer) ([]CampaignInfo, error) {
 			return nil, err
 		}
 		byID[r.Campaign] = len(infos)
+		entered := ""
+		if c.on == triggerEnters {
+			entered = "entered "
+		}
 		infos = append(infos, CampaignInfo{
-			ID: r.Campaign, Title: c.title, Kind: c.kind, State: r.State, Reason: r.Reason, Segment: c.segment, Audience: c.audience,
+			entered: entered,
+			ID: r.Campaign, Title: c.title, Kind: c.kind, State: r.State, Reason: r.Reason, Starts: c.sentence, Segment: c.segment, Audience: c.audience,
 			Generation: r.Generation, ArmedAt: r.ArmedAt, Entries: map[string]int64{}, Sends: map[string]int64{}, CameBack: map[string]int64{},
 			Splits: c.splitInfos(), Calls: map[string]int64{},
 		})
@@ -79,7 +87,7 @@ func Infos(ctx context.Context, q store.Queryer) ([]CampaignInfo, error) {
 	}
 	for i := range infos {
 		if n := infos[i].Entries[BeforeArming]; n > 0 {
-			infos[i].NotMailed = fmt.Sprintf("%d entered before arming: not mailed", n)
+			infos[i].NotMailed = fmt.Sprintf("%d %sbefore arming: not mailed", n, infos[i].entered)
 		}
 	}
 	return infos, addWinners(ctx, q, infos)

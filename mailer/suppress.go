@@ -46,11 +46,15 @@ func Suppress(ctx context.Context, tx *store.Tx, audienceID int64, emailNorm, sc
 	return true, mirror.MarkAddress(ctx, tx, audienceID, emailNorm, at)
 }
 
-// NewMirror makes a mirror whose profiles know who is suppressed.
+// NewMirror makes a mirror whose profiles know who is suppressed and what became of mails.
 func NewMirror(db *store.DB) *mirror.Mirror {
 	m := mirror.New(db)
 	m.TellSuppressions(func(ctx context.Context, q store.Queryer, ids []int64) (map[int64][]string, error) {
 		return suppressions(ctx, m, q, ids)
+	})
+	m.TellAsked(Askers)
+	m.TellMails(func(ctx context.Context, q store.Queryer, ids []int64, names []string) (map[int64][]crm.ProfileEvent, error) {
+		return mailEvents(ctx, m, q, ids, names)
 	})
 	return m
 }

@@ -115,12 +115,16 @@ func (s *Story) sentence(ctx context.Context, q store.Queryer, row campaignRow) 
 	if err != nil {
 		return "", err
 	}
+	if row.State == CampaignDraft {
+		return "The campaign is a draft: it starts for nobody until it is armed.", nil
+	}
+	if c.on != triggerEnters {
+		return c.neverBegan(ctx, q, s.ContactID)
+	}
 	in, err := segments.IsMember(ctx, q, s.ContactID, c.segment)
 	switch {
 	case err != nil:
 		return "", err
-	case row.State == CampaignDraft:
-		return "The campaign is a draft: it starts for nobody until it is armed.", nil
 	case !in:
 		return "The contact is not in the segment " + c.segment + ".", nil
 	}

@@ -56,7 +56,7 @@ func (c *campaignListCmd) Run(d *deps) error {
 	for _, id := range slices.Sorted(maps.Keys(cfg.Campaigns)) {
 		if !slices.ContainsFunc(infos, func(i mailer.CampaignInfo) bool { return i.ID == id }) {
 			spec := cfg.Campaigns[id]
-			infos = append(infos, mailer.CampaignInfo{ID: id, Title: spec.Title, Kind: spec.Kind, State: mailer.CampaignDraft, Segment: spec.Trigger.Enters, Audience: spec.Audience})
+			infos = append(infos, mailer.CampaignInfo{ID: id, Title: spec.Title, Kind: spec.Kind, State: mailer.CampaignDraft, Starts: spec.Trigger.Sentence(), Segment: mailer.TriggerSegment(id, spec), Audience: spec.Audience})
 		}
 	}
 	if c.JSON {
@@ -68,7 +68,7 @@ func (c *campaignListCmd) Run(d *deps) error {
 	t := tabwriter.NewWriter(d.out, 0, 0, 2, ' ', 0)
 	for _, i := range infos {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", i.ID, i.State, armedSince(i), sends(i), i.Title)
-		for _, note := range []string{i.Reason, i.NotMailed} {
+		for _, note := range []string{cameBack(i), i.Reason, i.NotMailed} {
 			if note != "" {
 				fmt.Fprintf(t, "\t\t\t%s\t\n", note)
 			}
@@ -82,6 +82,17 @@ func armedSince(i mailer.CampaignInfo) string {
 		return ""
 	}
 	return "since " + rfc(i.ArmedAt)
+}
+
+// cameBack says what became of a campaign's mails; "" while nothing is known.
+func cameBack(i mailer.CampaignInfo) string {
+	var parts []string
+	for _, name := range mailer.CameBack() {
+		if n := i.CameBack[name]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, mailer.CameBackText(name)))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 func sends(i mailer.CampaignInfo) string {
@@ -105,7 +116,7 @@ type campaignArmCmd struct {
 
 // Help shows examples.
 func (campaignArmCmd) Help() string {
-	return "Only who enters the campaign's segment after this moment is written to, and only once the shop has been read whole: history never " +
+	return "Only what happens after this moment starts the campaign, and only once the shop has been read whole: history never " +
 		"starts a campaign. The definitions in the files come into force.\n\nExamples:\n\n  relance campaign arm win_back\n  relance campaign arm win_back --yes --json"
 }
 
@@ -123,7 +134,7 @@ func (c *campaignArmCmd) Run(d *deps) error {
 	if _, err := mailer.Deploy(d.ctx, m, cfg.Campaigns, cfg.Segments, now); err != nil {
 		return err
 	}
-	a, err := mailer.PreviewArm(d.ctx, m, c.Name)
+	a, err := mailer.PreviewArm(d.ctx, m, c.Name, now)
 	if err != nil {
 		return err
 	}
@@ -165,11 +176,22 @@ func (d *deps) confirm(question string) error {
 }
 
 func printAudience(out io.Writer, a mailer.Audience) {
-	fmt.Fprintf(out, "%s (%s, %s), when somebody enters %s\n", a.Title, a.Campaign, a.Kind, a.Segment)
-	if a.Built {
-		fmt.Fprintf(out, "  %d in the segment now: none of them is written to, only who enters from now on\n", a.Members)
-	} else {
+	fmt.Fprintf(out, "%s (%s, %s), %s\n", a.Title, a.Campaign, a.Kind, a.Starts)
+	switch {
+	case a.Segment == "":
+		fmt.Fprintf(out, "  only what happens from now on starts it\n")
+	case !a.Built:
 		fmt.Fprintf(out, "  the segment has not been built yet (relance sync --once builds it)\n")
+	case a.Broadcast:
+		fmt.Fprintf(out, "  %d in the segment now; who is in it then is written to\n", a.Members)
+	default:
+		fmt.Fprintf(out, "  %d in the segment now: none of them is written to, only what happens from now on starts it\n", a.Members)
+	}
+	switch {
+	case a.Broadcast && a.BeginsAt > 0:
+		fmt.Fprintf(out, "  begins at %s, where clocks are first\n", rfc(a.BeginsAt))
+	case a.Broadcast:
+		fmt.Fprintln(out, "  no run is to come: all its days are past, and nothing is sent for them")
 	}
 	fmt.Fprintf(out, "  %d suppressed addresses\n", a.Suppressed)
 	for _, s := range a.Shops {

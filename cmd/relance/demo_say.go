@@ -72,7 +72,7 @@ func (n *narrator) segments(infos []segments.Info) {
 }
 
 func (n *narrator) armed(a mailer.Audience) {
-	n.line("Armed %-15s who enters %s from now on; the %d who are in it are not mailed", a.Campaign, a.Segment, a.Members)
+	n.line("Armed %-15s %s; the %d who are in it now are not mailed", a.Campaign, a.Starts, a.Members)
 }
 
 func (n *narrator) open() {

@@ -109,9 +109,12 @@ func (w *daemon) shopLines(ctx context.Context, now crm.Instant) ([]web.Shop, er
 }
 
 func campaignLine(c mailer.CampaignInfo) web.Campaign {
-	line := web.Campaign{ID: c.ID, Title: c.Title, Segment: c.Segment, State: c.State, Reason: cmp.Or(c.Reason, c.NotMailed), ArmedAt: c.ArmedAt.Time()}
+	line := web.Campaign{ID: c.ID, Title: c.Title, Starts: c.Starts, Segment: c.Segment, State: c.State, Reason: cmp.Or(c.Reason, c.NotMailed), ArmedAt: c.ArmedAt.Time()}
 	for _, s := range mailer.States() {
 		line.Sends = append(line.Sends, web.SendCount{State: string(s), Count: c.Sends[string(s)]})
+	}
+	for _, name := range mailer.CameBack() {
+		line.CameBack = append(line.CameBack, web.Outcome{Name: name, Text: mailer.CameBackText(name), Count: c.CameBack[name]})
 	}
 	return line
 }

@@ -139,7 +139,7 @@ func (c *planCmd) plan(d *deps, cfg *config.Config, m *mirror.Mirror, defs []*ru
 	for _, p := range campaigns {
 		a.Changes = a.Changes || p.What != mailer.PlanUnchanged
 		line := plannedCampaign{Planned: p, NextDue: rfc(p.NextDue)}
-		if p.State == mailer.CampaignArmed && p.What != mailer.PlanRemoved {
+		if p.ByEntry && p.State == mailer.CampaignArmed && p.What != mailer.PlanRemoved {
 			line.Soon = soon[p.Segment]
 		}
 		a.Campaigns = append(a.Campaigns, line)
@@ -157,7 +157,7 @@ func (a *planned) nothingYet(cfg *config.Config, defs []*rule.Segment) {
 	}
 	for _, id := range slices.Sorted(maps.Keys(cfg.Campaigns)) {
 		spec := cfg.Campaigns[id]
-		a.Campaigns = append(a.Campaigns, plannedCampaign{Planned: mailer.Planned{Campaign: id, Title: spec.Title, Segment: spec.Trigger.Enters, What: mailer.PlanNew}})
+		a.Campaigns = append(a.Campaigns, plannedCampaign{Planned: mailer.Planned{Campaign: id, Title: spec.Title, Starts: spec.Trigger.Sentence(), Segment: mailer.TriggerSegment(id, spec), What: mailer.PlanNew}})
 	}
 	a.Notes = append(a.Notes, "there is no database yet: nobody is known, so nobody can be counted (relance sync --once reads the shops)")
 }
@@ -166,7 +166,7 @@ func (a *planned) nothingYet(cfg *config.Config, defs []*rule.Segment) {
 func armedFor(campaigns []mailer.Planned) []string {
 	var out []string
 	for _, p := range campaigns {
-		if p.State == mailer.CampaignArmed && p.What != mailer.PlanRemoved {
+		if p.ByEntry && p.State == mailer.CampaignArmed && p.What != mailer.PlanRemoved {
 			out = append(out, p.Segment)
 		}
 	}
@@ -176,7 +176,7 @@ func armedFor(campaigns []mailer.Planned) []string {
 func startedBy(cfg *config.Config, segment string) []string {
 	var out []string
 	for _, id := range slices.Sorted(maps.Keys(cfg.Campaigns)) {
-		if cfg.Campaigns[id].Trigger.Enters == segment {
+		if spec := cfg.Campaigns[id]; mailer.TriggerSegment(id, spec) == segment && (spec.Trigger.Enters != "" || spec.Trigger.Date != nil) {
 			out = append(out, id)
 		}
 	}
@@ -289,7 +289,7 @@ func (c plannedCampaign) print(p func(format string, args ...any), until string)
 	mark := cmp.Or(sign(c.What), "=")
 	switch c.What {
 	case mailer.PlanNew:
-		p("  %s %s is new: a draft, which starts nothing until relance campaign arm %s", mark, c.Campaign, c.Campaign)
+		p("  %s %s is new: a draft, which starts nothing until relance campaign arm %s; then %s", mark, c.Campaign, c.Campaign, c.Starts)
 		return
 	case mailer.PlanChanged:
 		p("  %s %s (%s) is edited: edits apply from everybody's next step", mark, c.Campaign, c.State)

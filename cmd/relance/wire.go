@@ -24,6 +24,7 @@ import (
 	"github.com/relance/relance/internal/web"
 	"github.com/relance/relance/mailer"
 	"github.com/relance/relance/mailer/outbox"
+	"github.com/relance/relance/mailer/recommend"
 	"github.com/relance/relance/mailer/sendgrid"
 	"github.com/relance/relance/segments"
 	"github.com/relance/relance/segments/rule"
@@ -62,10 +63,12 @@ type meters struct {
 	engine   *engine.Metrics
 	segments *segments.Metrics
 	mailer   *mailer.Metrics
+	picks    *recommend.Metrics
 	inbox    *inbox.Metrics
 	pushed   *pushed.Metrics
 	web      *web.Metrics
 	reload   *reloadMetrics
+	events   *sendgrid.EventMetrics
 }
 
 // shopUnit is one shop and what reads it.
@@ -118,8 +121,9 @@ func openApp(ctx context.Context, cfg *config.Config, db *store.DB, o appOptions
 	l := lasting{
 		log: o.log, registry: registry, db: db, place: where, mirror: mailer.NewMirror(db), leases: store.NewLeases(db, ownerName(), leaseTTL),
 		boxes: map[string]*outbox.Outbox{}, options: o, meters: &meters{
-			engine: engine.NewMetrics(registry), segments: segments.NewMetrics(registry), mailer: mailer.NewMetrics(registry),
+			engine: engine.NewMetrics(registry), segments: segments.NewMetrics(registry), mailer: mailer.NewMetrics(registry), picks: recommend.NewMetrics(registry),
 			inbox: inbox.NewMetrics(registry), pushed: pushed.NewMetrics(registry), web: web.NewMetrics(registry, versionOf()), reload: newReloadMetrics(registry),
+			events: sendgrid.NewEventMetrics(registry),
 		},
 	}
 	return l.app(ctx, cfg)
@@ -152,11 +156,12 @@ func (l lasting) app(ctx context.Context, cfg *config.Config) (*app, error) {
 	}
 	o := l.options
 	a.maintainer = segments.NewMaintainer(a.mirror, a.leases, a.segments, segments.Options{
-		Log: l.log.Named("segments"), Metrics: l.meters.segments, Wall: o.wall, Used: uses(cfg.Campaigns),
+		Log: l.log.Named("segments"), Metrics: l.meters.segments, Wall: o.wall, Used: uses(cfg.Campaigns), Listening: mailer.Listening,
 	})
 	a.mailer = mailer.NewEngine(a.mirror, a.leases, mailer.EngineOptions{
 		Renderer: cfg.Templates, Senders: senders, PublicURL: cfg.PublicURL, Keys: a.keys, Freshness: o.freshness,
-		Evaluate: evaluator(a.segments), Needs: needsOf(a.segments, uses(cfg.Campaigns)), Metrics: l.meters.mailer, Log: l.log.Named("mailer"), Wall: o.wall, SendingAllowed: l.place.allowed,
+		Evaluate: evaluator(a.segments), Needs: needsOf(a.segments, uses(cfg.Campaigns)), Metrics: l.meters.mailer, Log: l.log.Named("mailer"), Wall: o.wall,
+		EventsKept: cfg.Retention.Events, SendingAllowed: l.place.allowed,
 	})
 	return a, nil
 }
@@ -182,6 +187,9 @@ func (a *app) senders(ctx context.Context) (map[int64]mailer.Sender, error) {
 		s := mailer.Sender{FromEmail: c.From, FromName: c.FromName, ReplyTo: c.ReplyTo, PostalAddress: c.PostalAddress, Cap: limit}
 		if c.Provider == "sendgrid" {
 			s.Provider = sendgrid.New(c.SendGrid, a.options.transport)
+			if c.SendGrid.WebhookKey != "" {
+				s.Events = sendgrid.Source
+			}
 		} else {
 			box, err := a.outbox(c.Outbox.Dir)
 			if err != nil {
@@ -299,8 +307,9 @@ func compileSegments(f rule.File) ([]*rule.Segment, error) {
 func uses(campaigns mailer.CampaignFile) map[string][]string {
 	out := map[string][]string{}
 	for _, id := range slices.Sorted(maps.Keys(campaigns)) {
-		segment := campaigns[id].Trigger.Enters
-		out[segment] = append(out[segment], id)
+		if segment := mailer.TriggerSegment(id, campaigns[id]); segment != "" {
+			out[segment] = append(out[segment], id)
+		}
 	}
 	return out
 }

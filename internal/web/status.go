@@ -24,7 +24,7 @@ func (o Overview) whole() Overview {
 		o.Shops[i].Kinds = listed(o.Shops[i].Kinds)
 	}
 	for i := range o.Campaigns {
-		o.Campaigns[i].Sends = listed(o.Campaigns[i].Sends)
+		o.Campaigns[i].Sends, o.Campaigns[i].CameBack = listed(o.Campaigns[i].Sends), listed(o.Campaigns[i].CameBack)
 	}
 	return o
 }
@@ -138,11 +138,21 @@ type Segment struct {
 type Campaign struct {
 	ID      string      `json:"id"`
 	Title   string      `json:"title,omitempty"`
+	Starts  string      `json:"starts,omitempty"` // what starts it, in words
 	Segment string      `json:"segment,omitempty"`
 	State   string      `json:"state"`
 	Reason  string      `json:"reason,omitempty"` // why it is paused
 	ArmedAt time.Time   `json:"armed_at,omitzero"`
 	Sends   []SendCount `json:"sends"` // states in the order they are to be shown
+	// CameBack counts mails by what became of them, those that are to be shown first; 0 is not shown.
+	CameBack []Outcome `json:"came_back"`
+}
+
+// Outcome is what became of some mails: its name, the same in words to stand after the number, and the number.
+type Outcome struct {
+	Name  string `json:"name"`
+	Text  string `json:"text"`
+	Count int64  `json:"count"`
 }
 
 // SendCount is how many sends of a campaign stand in a state.
