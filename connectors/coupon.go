@@ -18,13 +18,13 @@ type Coupon struct {
 
 // Key writes it as the key of a task: the same coupon is the same task.
 func (c Coupon) Key() string {
-	key := c.Code
+	parts := []string{c.Code}
 	for _, part := range [][2]string{{"percent", c.Percent}, {"amount", c.Amount}, {"until", c.Until}} {
 		if part[1] != "" {
-			key += " " + part[0] + "=" + part[1]
+			parts = append(parts, part[0]+"="+part[1])
 		}
 	}
-	return key
+	return strings.Join(parts, " ")
 }
 
 // ParseCoupon reads what Key wrote.

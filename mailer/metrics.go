@@ -11,6 +11,7 @@ type Metrics struct {
 	lateness   prometheus.Histogram
 	enrolments *prometheus.CounterVec
 	paused     prometheus.Gauge
+	coupons    *prometheus.GaugeVec
 	stopped    *prometheus.GaugeVec
 	breaks     *prometheus.CounterVec
 	bounced    *prometheus.GaugeVec
@@ -73,9 +74,12 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			m.rows.WithLabelValues(string(s))
 		}
 	}
+	m.coupons = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "relance_coupons_left", Help: "Codes of a list that are free; campaign@shop is what a shop makes for a campaign.",
+	}, []string{"list"})
 	m.feedback = newFeedbackMetrics(r)
 	if r != nil {
-		r.MustRegister(m.sends, m.rows, m.lateness, m.enrolments, m.paused, m.stopped, m.breaks, m.bounced, m.complained, m.inFlight, m.limit, m.calls)
+		r.MustRegister(m.sends, m.rows, m.lateness, m.enrolments, m.paused, m.stopped, m.breaks, m.bounced, m.complained, m.inFlight, m.limit, m.calls, m.coupons)
 	}
 	return m
 }

@@ -59,6 +59,7 @@ const (
 	PreferredHour    Reason = "preferred_hour"
 	RampFull         Reason = "ramp"
 	ClockSkew        Reason = "clock_skew"
+	NoCoupon         Reason = "no_coupon"
 	ProviderBusy     Reason = "provider_busy"
 	ProviderDown     Reason = "provider_down"
 	ProviderRefusing Reason = "provider_refusing"
@@ -119,6 +120,7 @@ func reasonTable() []reasonText {
 		{PreferredHour, later, false, "the contact likes to be written to at another hour"},
 		{RampFull, later, false, "the campaign begins carefully and has sent what it may today (ramp)"},
 		{ClockSkew, later, false, "the clocks of the shop and of this machine differ by more than 5 minutes: mend the clock"},
+		{NoCoupon, later, false, "no code of the campaign's coupon is left: import more, or see with relance coupon list whether the shop makes them"},
 		{ProviderBusy, later, false, "the provider asked to wait"},
 		{ProviderDown, later, false, "the provider could not be reached; nothing was sent"},
 		{ProviderRefusing, later, false, "the provider refuses our key or sender: check them; nothing was sent"},

@@ -16,6 +16,7 @@ type Known struct {
 	Segments  rule.File
 	Templates map[string]bool
 	Audiences map[string]bool
+	Shops     map[string][]ShopName // by audience
 }
 
 // Validate lists every mistake of a file; config maps the paths to lines. An empty list means that Deploy accepts it.
@@ -65,3 +66,6 @@ func oneOf(known []string) string {
 	}
 	return "one of: " + strings.Join(known, ", ")
 }
+
+// ShopName is a shop as far as campaigns depend on it.
+type ShopName struct{ Name, Platform string }

@@ -29,7 +29,21 @@ type Options struct {
 	Every    time.Duration // between two runs of a shop, business time; 0 = a day
 	MostPair int           // pairs held in memory at once; 0 = 300 000
 	Log      *zap.Logger
-	Metrics  prometheus.Registerer
+	Metrics  *Metrics
+}
+
+// Metrics of the recommendations; shops are the operator's own names.
+type Metrics struct{ age *prometheus.GaugeVec }
+
+// NewMetrics registers them; a nil registerer makes metrics that nobody sees.
+func NewMetrics(r prometheus.Registerer) *Metrics {
+	m := &Metrics{age: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "relance_picks_age_seconds", Help: "Business time since the recommendations of a shop were computed.",
+	}, []string{"shop"})}
+	if r != nil {
+		r.MustRegister(m.age)
+	}
+	return m
 }
 
 // Engine computes each shop's lists anew every day of business time, in the background: a page of products or buyers per
@@ -40,7 +54,6 @@ type Engine struct {
 	mirror *mirror.Mirror
 	leases *store.Leases
 	o      Options
-	age    *prometheus.GaugeVec
 	run    *run
 }
 
@@ -55,13 +68,10 @@ func NewEngine(m *mirror.Mirror, l *store.Leases, o Options) *Engine {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
-	e := &Engine{mirror: m, leases: l, o: o, age: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "relance_picks_age_seconds", Help: "Business time since a shop's recommendations were computed.",
-	}, []string{"shop"})}
-	if o.Metrics != nil {
-		o.Metrics.MustRegister(e.age)
+	if o.Metrics == nil {
+		o.Metrics = NewMetrics(nil)
 	}
-	return e
+	return &Engine{mirror: m, leases: l, o: o}
 }
 
 // run is one computation.
@@ -128,7 +138,7 @@ func (e *Engine) begin(ctx context.Context, now crm.Instant) (next time.Time, er
 		}
 		at := computed[s.ID]
 		if at > 0 {
-			e.age.WithLabelValues(s.Name).Set(float64(now-at) / 1000)
+			e.o.Metrics.age.WithLabelValues(s.Name).Set(float64(now-at) / 1000)
 		}
 		if e.run == nil && (at == 0 || at.Add(e.o.Every) <= now) {
 			e.run = &run{shop: s, lane: lane, now: now, c: newCatalogue(), phase: readCatalogue}
