@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/relance/relance/mailer"
 )
@@ -28,33 +27,25 @@ type Entry struct {
 	ToName   string            `json:"to_name"`
 	Subject  string            `json:"subject"`
 	Headers  map[string]string `json:"headers,omitempty"`
-	Created  time.Time         `json:"created"` // business time
-	Handed   time.Time         `json:"handed"`  // real time
+	Created  time.Time         `json:"created"`            // business time
+	Handed   time.Time         `json:"handed"`             // real time
+	Template string            `json:"template,omitempty"` // that the provider would fill in
+	Data     map[string]any    `json:"data,omitempty"`     // with this
 }
 
 func entryOf(m mailer.Mail, handed time.Time) Entry {
 	e := Entry{
-		ID: m.SendID, Campaign: m.Campaign, Step: m.Step, From: line(m.FromEmail), FromName: line(m.FromName),
-		ReplyTo: line(m.ReplyTo), To: line(m.ToEmail), ToName: line(m.ToName), Subject: line(m.Subject),
-		Created: m.Created, Handed: handed,
+		ID: m.SendID, Campaign: m.Campaign, Step: m.Step, From: mailer.OneLine(m.FromEmail), FromName: mailer.OneLine(m.FromName),
+		ReplyTo: mailer.OneLine(m.ReplyTo), To: mailer.OneLine(m.ToEmail), ToName: mailer.OneLine(m.ToName), Subject: mailer.OneLine(m.Subject),
+		Created: m.Created, Handed: handed, Template: m.TemplateID, Data: m.TemplateData,
 	}
 	for k, v := range m.Headers {
 		if e.Headers == nil {
 			e.Headers = map[string]string{}
 		}
-		e.Headers[line(k)] = line(v)
+		e.Headers[mailer.OneLine(k)] = mailer.OneLine(v)
 	}
 	return e
-}
-
-// line makes a header's value one line.
-func line(s string) string {
-	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, s))
 }
 
 // message is the mail as a mail program opens it (RFC 5322, multipart/alternative).

@@ -104,11 +104,14 @@ func (o *Outbox) Send(ctx context.Context, m mailer.Mail) (string, error) {
 	if !safe(m.SendID) {
 		return "", fault.New(fault.Reject, op, errors.New("the send id is not made of letters, digits, - and _"))
 	}
-	if at := strings.LastIndexByte(m.ToEmail, '@'); at < 1 || at == len(m.ToEmail)-1 {
-		return "", fault.New(fault.Reject, op, errors.New("the recipient's address is none"))
+	if err := m.Deliverable(); err != nil {
+		return "", fault.New(fault.Reject, op, err)
 	}
 	if err := ctx.Err(); err != nil {
 		return "", fault.New(fault.Retry, op, err)
+	}
+	if m.TemplateID != "" {
+		m = shown(m)
 	}
 	handed := time.Now().UTC()
 	temps, err := o.write(m, handed)

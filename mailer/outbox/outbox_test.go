@@ -35,27 +35,73 @@ func open(t *testing.T, dir string) *outbox.Outbox {
 }
 
 func TestConformance(t *testing.T) {
-	mailertest.Run(t, func(t *testing.T) mailertest.Subject {
-		o := open(t, t.TempDir())
-		return mailertest.Subject{Provider: o, Received: func(t *testing.T) []mailer.Mail {
-			entries, err := o.Mails(1000)
-			if err != nil {
+	at := func(t *testing.T, dir string) mailertest.Subject {
+		t.Helper()
+		o := open(t, dir)
+		return mailertest.Subject{Provider: o, Received: func(t *testing.T) []mailer.Mail { return kept(t, o) }}
+	}
+	in := func(spoil func(dir string) error) func(t *testing.T) mailertest.Subject {
+		return func(t *testing.T) mailertest.Subject {
+			dir := filepath.Join(t.TempDir(), "outbox")
+			if err := os.Mkdir(dir, 0o700); err != nil {
 				t.Fatal(err)
 			}
-			var out []mailer.Mail
-			for _, e := range entries {
-				c, err := o.Open(e.ID)
-				if err != nil {
-					t.Fatal(err)
-				}
-				out = append(out, mailer.Mail{
-					SendID: c.ID, Campaign: c.Campaign, Step: c.Step, FromEmail: c.From, FromName: c.FromName, ReplyTo: c.ReplyTo,
-					ToEmail: c.To, ToName: c.ToName, Subject: c.Subject, HTML: c.HTML, Text: c.Text, Headers: c.Headers, Created: c.Created,
-				})
+			s := at(t, dir)
+			if err := spoil(dir); err != nil {
+				t.Fatal(err)
 			}
-			return out
-		}}
+			return s
+		}
+	}
+	mailertest.Run(t, mailertest.Contract{
+		Open: func(t *testing.T) mailertest.Subject { return at(t, t.TempDir()) },
+		In: map[mailertest.Trouble]func(t *testing.T) mailertest.Subject{
+			mailertest.Dropped:  in(func(dir string) error { return os.MkdirAll(filepath.Join(dir, "S000001.html", "x"), 0o700) }),
+			mailertest.WrongKey: in(func(dir string) error { return os.RemoveAll(dir) }),
+		},
 	})
+}
+
+func kept(t *testing.T, o *outbox.Outbox) []mailer.Mail {
+	t.Helper()
+	entries, err := o.Mails(1000)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	var out []mailer.Mail
+	for _, e := range entries {
+		c, err := o.Open(e.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, mailer.Mail{
+			SendID: c.ID, Campaign: c.Campaign, Step: c.Step, FromEmail: c.From, FromName: c.FromName, ReplyTo: c.ReplyTo,
+			ToEmail: c.To, ToName: c.ToName, Subject: c.Subject, HTML: c.HTML, Text: c.Text, Headers: c.Headers, Created: c.Created,
+		})
+	}
+	return out
+}
+
+func TestATemplateOfTheProviderShowsItsData(t *testing.T) {
+	o := open(t, t.TempDir())
+	m := mailertest.Dynamic(1)
+	m.TemplateData["cart"] = map[string]any{"lines": []any{map[string]any{"name": "<b>Écharpe</b>", "quantity": int64(2)}}}
+	m.TemplateData["event"] = map[string]string{"size": "M"}
+	if _, err := o.Send(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	c, err := o.Open(m.SendID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "SendGrid would fill in its template d-0123456789abcdef with:\n\ncart.lines.0.name: <b>Écharpe</b>\ncart.lines.0.quantity: 2\n" +
+		"contact.first_name: Zoé1\nevent.size: M\nlocale: fr\n"
+	if diff := cmp.Diff(want, c.Text); diff != "" {
+		t.Error(diff)
+	}
+	if !strings.Contains(c.HTML, "<td style=\"padding:2px 0;overflow-wrap:anywhere\">&lt;b&gt;Écharpe&lt;/b&gt;</td>") || c.Subject != "Template d-0123456789abcdef" || c.Template != m.TemplateID {
+		t.Error(c.Subject, c.HTML)
+	}
 }
 
 func TestB1_AMailHandedOverTwiceShows(t *testing.T) {

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
-	"unicode"
 
 	"github.com/relance/relance/internal/fault"
 	"github.com/relance/relance/mailer"
@@ -52,10 +51,39 @@ func (p *progress) failed(ctx context.Context, err error) error {
 	return fault.New(class, op, describe(err))
 }
 
-// refused classifies an answer that is not a success.
-func refused(resp *http.Response, m mailer.Mail, key string, now time.Time) error {
+// complaint is one error of an answer's body.
+type complaint struct {
+	Field   string `json:"field"`
+	Message string `json:"message"`
+}
+
+// of gives the index of the personalization that a complaint is about.
+func (c complaint) of() (index int, ok bool) {
+	rest, ok := strings.CutPrefix(c.Field, "personalizations.")
+	if !ok {
+		return 0, false
+	}
+	digits, _, _ := strings.Cut(rest, ".")
+	index, err := strconv.Atoi(digits)
+	return index, err == nil && index >= 0
+}
+
+// complaints reads them from an answer's body; none when it is not as SendGrid's are.
+func complaints(resp *http.Response) []complaint {
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	var answer struct {
+		Errors []complaint `json:"errors"`
+	}
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) || json.Unmarshal(body, &answer) != nil {
+		return nil
+	}
+	return answer.Errors
+}
+
+// refused classifies an answer that is not a success; why is what it complains of, without anything personal.
+func refused(resp *http.Response, why string, now time.Time) *fault.Error {
 	code := resp.StatusCode
-	err := fault.New(fault.Unknown, op, fmt.Errorf("it answered %d%s", code, reason(resp, m, key)))
+	err := fault.New(fault.Unknown, op, fmt.Errorf("it answered %d%s", code, why))
 	switch {
 	case code == http.StatusTooManyRequests:
 		err.Class, err.After = fault.Throttled, after(resp.Header, now)
@@ -67,12 +95,12 @@ func refused(resp *http.Response, m mailer.Mail, key string, now time.Time) erro
 		err.Hint = "Verify the sender's address or domain in SendGrid and the key's permission Mail Send; after too many refused mails SendGrid also blocks for a while."
 	case code == http.StatusUnavailableForLegalReasons:
 		err.Class = fault.Operator
-		err.Hint = "The account lives in another region: set base_url, https://api.eu.sendgrid.com for the EU."
+		err.Hint = "The account lives in another region: set region: eu, or leave it out."
 	case code >= 300 && code < 400, code == http.StatusNotFound, code == http.StatusMethodNotAllowed,
 		code == http.StatusNotAcceptable, code == http.StatusProxyAuthRequired, code == http.StatusMisdirectedRequest:
 		// This is true of every mail: refusing them one by one would lose them all.
 		err.Class = fault.Operator
-		err.Hint = "Check base_url and the proxy: https://api.sendgrid.com, or https://api.eu.sendgrid.com for accounts in the EU."
+		err.Hint = "Check region (eu for accounts in the EU), base_url and the proxy."
 	case code == http.StatusRequestTimeout:
 		err.Class = fault.Retry // the request did not arrive whole
 	case code >= 400 && code < 500:
@@ -99,55 +127,18 @@ func after(h http.Header, now time.Time) time.Duration {
 	return min(max(wait, time.Second), maxAfter)
 }
 
-// reason quotes the first error of the body: the field as it is, the message without anything personal.
-func reason(resp *http.Response, m mailer.Mail, key string) string {
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	var answer struct {
-		Errors []struct {
-			Field   string `json:"field"`
-			Message string `json:"message"`
-		} `json:"errors"`
-	}
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) || json.Unmarshal(body, &answer) != nil || len(answer.Errors) == 0 {
-		return ""
-	}
+// quote says one complaint: the field as it is, the message without anything personal.
+func quote(c complaint, mails []mailer.Mail, key string) string {
 	out := ""
-	if f := answer.Errors[0].Field; regexp.MustCompile(`^[a-z0-9_.]{1,60}$`).MatchString(f) {
-		out = " for " + f
+	if regexp.MustCompile(`^[a-z0-9_.]{1,60}$`).MatchString(c.Field) {
+		out = " for " + c.Field
 	}
-	if s := plain(answer.Errors[0].Message, m, key); s != "" {
+	private := []string{key}
+	for _, m := range mails {
+		private = append(private, m.ToName, m.ToEmail, m.Subject)
+	}
+	if s := (mailer.Mail{}).Discreet(c.Message, private...); s != "" {
 		out += ": " + s
 	}
 	return out
-}
-
-// plain keeps the words of a message that are surely not personal: SendGrid's messages may quote addresses. What is
-// not a simple word, or is a word of the recipient's name or address, of the subject or of the key, becomes "…".
-func plain(message string, m mailer.Mail, key string) string {
-	private := map[string]bool{}
-	split := func(r rune) bool { return !unicode.IsLetter(r) }
-	for _, s := range []string{m.ToName, m.ToEmail, m.Subject, key} {
-		for _, w := range strings.FieldsFunc(strings.ToLower(s), split) {
-			private[w] = true
-		}
-	}
-	word := regexp.MustCompile(`^[A-Za-z][a-zA-Z'._-]*$|^[0-9]{1,4}$`)
-	var out []string
-	for w := range strings.FieldsSeq(message) {
-		ok := word.MatchString(strings.Trim(w, `.,:;!?()`))
-		for _, part := range strings.FieldsFunc(strings.ToLower(w), split) {
-			ok = ok && !private[part]
-		}
-		if !ok {
-			w = "…"
-		}
-		if w != "…" || len(out) == 0 || out[len(out)-1] != "…" {
-			out = append(out, w)
-		}
-	}
-	s := strings.TrimSuffix(strings.Join(out, " "), ".")
-	if len(s) > 160 {
-		s = strings.ToValidUTF8(s[:160], "") + "…"
-	}
-	return s
 }

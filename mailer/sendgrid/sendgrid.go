@@ -20,15 +20,20 @@ import (
 
 // Config is the `sendgrid:` block of a sender.
 type Config struct {
-	APIKey  string `yaml:"api_key"`  // needs the permission Mail Send
-	BaseURL string `yaml:"base_url"` // "" = https://api.sendgrid.com; accounts in the EU: https://api.eu.sendgrid.com
+	APIKey  string `yaml:"api_key"` // needs the permission Mail Send
+	Region  string `yaml:"region" jsonschema:"enum=global,enum=eu,description=where the account lives; global when absent"`
+	BaseURL string `yaml:"base_url"` // in the region's place, for a receiver of one's own; "" = the region's
 	Sandbox bool   `yaml:"sandbox"`  // SendGrid checks the mail and throws it away
+	// WebhookKey is the verification key of the Signed Event Webhook; "" = no events are taken.
+	WebhookKey string `yaml:"webhook_key"`
 }
 
 const (
-	defaultBaseURL = "https://api.sendgrid.com"
-	timeout        = 10 * time.Second // for the whole exchange; less than the ledger's hand_before
-	op             = "handing a mail to SendGrid"
+	globalURL = "https://api.sendgrid.com"
+	euURL     = "https://api.eu.sendgrid.com"
+	timeout   = 10 * time.Second // for the whole exchange; less than the ledger's hand_before
+	op        = "handing a mail to SendGrid"
+	regionEU  = "eu"
 )
 
 // Validate finds mistakes in the block. Plain http is for a receiver on this machine only: the key travels in a header.
@@ -43,6 +48,12 @@ func (c Config) Validate() []fault.Problem {
 	case strings.ContainsFunc(c.APIKey, func(r rune) bool { return r <= ' ' || r > '~' }):
 		bad("$.api_key", "the API key holds a space, a line break or another odd character", "the key alone, as SendGrid showed it")
 	}
+	switch {
+	case c.Region != "" && c.Region != "global" && c.Region != regionEU:
+		bad("$.region", fmt.Sprintf("region cannot be %q", c.Region), "one of global, eu")
+	case c.Region != "" && c.BaseURL != "":
+		bad("$.base_url", "region and base_url are both given", "one of the two")
+	}
 	const want = "https://api.sendgrid.com or https://api.eu.sendgrid.com"
 	u, err := url.Parse(c.base())
 	switch {
@@ -53,14 +64,22 @@ func (c Config) Validate() []fault.Problem {
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		bad("$.base_url", "the address has a user, a query or a fragment", want)
 	}
+	if c.WebhookKey != "" {
+		if _, err := ParseEventKey(c.WebhookKey); err != nil {
+			bad("$.webhook_key", err.Error(), "the verification key that SendGrid shows under Settings, Mail Settings, Event Webhook, Security Features")
+		}
+	}
 	return out
 }
 
 func (c Config) base() string {
-	if c.BaseURL == "" {
-		return defaultBaseURL
+	switch {
+	case c.BaseURL != "":
+		return strings.TrimRight(c.BaseURL, "/")
+	case c.Region == regionEU:
+		return euURL
 	}
-	return strings.TrimRight(c.BaseURL, "/")
+	return globalURL
 }
 
 func loopback(host string) bool {
@@ -71,12 +90,15 @@ func loopback(host string) bool {
 // Provider implements mailer.Provider; safe for concurrent use.
 type Provider struct {
 	config  Config
-	url     string
+	base    string
 	client  *retryablehttp.Client
 	timeout time.Duration
 }
 
-var _ mailer.Provider = (*Provider)(nil)
+var (
+	_ mailer.BatchProvider = (*Provider)(nil)
+	_ mailer.Prober        = (*Provider)(nil)
+)
 
 // New makes a provider that sends through the transport, nil for one of its own. A configuration that Validate would
 // refuse makes every Send an Operator error.
@@ -86,7 +108,7 @@ func New(c Config, transport http.RoundTripper) *Provider {
 	}
 	return &Provider{
 		config: c,
-		url:    c.base() + "/v3/mail/send",
+		base:   c.base(),
 		client: &retryablehttp.Client{
 			HTTPClient: &http.Client{
 				Transport:     transport,
@@ -122,24 +144,33 @@ func (p *Provider) Real() bool { return !p.config.Sandbox }
 
 // Send implements mailer.Provider. It takes 10 s at most and returns SendGrid's X-Message-Id ("" when there is none).
 func (p *Provider) Send(ctx context.Context, m mailer.Mail) (string, error) {
+	r := p.SendBatch(ctx, []mailer.Mail{m})[0]
+	return r.MessageID, r.Err
+}
+
+// ready tells why nothing can be handed over at all.
+func (p *Provider) ready(ctx context.Context) error {
 	if problems := p.config.Validate(); len(problems) > 0 {
 		err := fault.New(fault.Operator, op, errors.New(problems[0].Message))
 		err.Hint = "It must be " + problems[0].Want + "."
-		return "", err
+		return err
 	}
 	if err := ctx.Err(); err != nil {
-		return "", fault.New(fault.Retry, op, err)
+		return fault.New(fault.Retry, op, err)
 	}
-	body, err := payload(m, p.config.Sandbox)
-	if err != nil {
-		return "", fault.New(fault.Reject, op, err)
+	return nil
+}
+
+// ask makes one request, once; nil is a GET. The caller closes the answer's body.
+func (p *Provider) ask(ctx context.Context, path string, body []byte) (*http.Response, error) {
+	method, content := http.MethodGet, any(nil)
+	if body != nil {
+		method, content = http.MethodPost, body
 	}
-	ctx, cancel := context.WithTimeout(ctx, p.timeout)
-	defer cancel()
 	var way progress
-	req, err := retryablehttp.NewRequestWithContext(way.watch(ctx), http.MethodPost, p.url, body)
+	req, err := retryablehttp.NewRequestWithContext(way.watch(ctx), method, p.base+path, content)
 	if err != nil {
-		return "", fault.New(fault.Operator, op, errors.New("the base URL is not an address"))
+		return nil, fault.New(fault.Operator, op, errors.New("the base URL is not an address"))
 	}
 	// net/http replays a request on its own where it can rewind the body; and it would replay a POST with an
 	// Idempotency-Key, which is therefore never set.
@@ -150,13 +181,9 @@ func (p *Provider) Send(ctx context.Context, m mailer.Mail) (string, error) {
 	req.Header.Set("User-Agent", "relance")
 	resp, err := p.client.Do(req)
 	if err != nil {
-		return "", way.failed(ctx, err)
+		return nil, way.failed(ctx, err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // the answer is known
-	if accepted(resp) {
-		return resp.Header.Get("X-Message-Id"), nil
-	}
-	return "", refused(resp, m, p.config.APIKey, time.Now())
+	return resp, nil
 }
 
 // accepted: 202, or 200 in the sandbox. A 200 with a page is some proxy's and says nothing about the mail.

@@ -195,6 +195,8 @@ func TestAWrongConfigurationIsForTheOperator(t *testing.T) {
 		"$.base_url ":  {APIKey: key, BaseURL: "http://api.sendgrid.com"},
 		"$.base_url 2": {APIKey: key, BaseURL: "https://user:pw@api.sendgrid.com"},
 		"$.base_url 3": {APIKey: key, BaseURL: "https://%zz"},
+		"$.base_url 4": {APIKey: key, Region: "eu", BaseURL: "http://127.0.0.1:8025"},
+		"$.region":     {APIKey: key, Region: "fr"},
 	} {
 		problems := c.Validate()
 		if len(problems) != 1 || !strings.HasPrefix(path, problems[0].Path) || problems[0].Want == "" {
@@ -205,7 +207,7 @@ func TestAWrongConfigurationIsForTheOperator(t *testing.T) {
 			t.Error(path, err)
 		}
 	}
-	for _, c := range []Config{{APIKey: key}, {APIKey: key, BaseURL: "https://api.eu.sendgrid.com/"}, {APIKey: key, BaseURL: "http://127.0.0.1:8025"}} {
+	for _, c := range []Config{{APIKey: key}, {APIKey: key, Region: "eu"}, {APIKey: key, Region: "global"}, {APIKey: key, BaseURL: "https://api.eu.sendgrid.com/"}, {APIKey: key, BaseURL: "http://127.0.0.1:8025"}} {
 		if p := c.Validate(); p != nil || !New(c, nil).Real() {
 			t.Error(p)
 		}
