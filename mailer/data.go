@@ -125,71 +125,11 @@ func (g *gating) data(c *candidate, locale string) Data {
 		Locale:  locale, Now: g.now.Time().In(c.zone),
 	}
 	if c.cart != nil {
-		d.Cart = &CartData{
-			ID: c.cart.ID, Total: formatMoney(c.cart.Total, c.cart.Currency, locale), RecoverURL: orElse(c.cart.RecoverURL, shop.Address),
-			Lines: linesData(c.cart.Lines, c.cart.Currency, locale),
-		}
+		d.Cart = cartData(c.cart, shop, locale)
 	}
 	if o := lastSale(c.profile); o != nil {
-		d.LastOrder = &OrderData{
-			ID: o.ID, Total: formatMoney(o.Revenue(), o.Currency, locale), PlacedAt: o.PlacedAt.Time().In(c.zone),
-			Lines: linesData(o.Lines, o.Currency, locale),
-		}
+		d.LastOrder = orderData(o, locale, c.zone)
 	}
+	g.fillContent(&d, c)
 	return d
-}
-
-func linesData(lines []crm.ProfileLine, currency, locale string) []LineData {
-	var all []LineData
-	for _, l := range lines {
-		all = append(all, LineData{Name: l.Name, Total: formatMoney(l.Total, currency, locale), ImageURL: l.ImageURL, URL: l.URL, Quantity: l.Quantity})
-	}
-	return all
-}
-
-// formatMoney writes minor units for readers: "1 234,56 €" in French, "€1,234.56" in English.
-func formatMoney(minor int64, currency, locale string) string {
-	if currency == "" {
-		return ""
-	}
-	digits := crm.Money{Minor: minor, Currency: currency}.Decimal()
-	sign := ""
-	if rest, negative := strings.CutPrefix(digits, "-"); negative {
-		sign, digits = "-", rest
-	}
-	whole, fraction, _ := strings.Cut(digits, ".")
-	group, point := ",", "."
-	if french(locale) {
-		group, point = "\u00a0", ","
-	}
-	for i := len(whole) - 3; i > 0; i -= 3 {
-		whole = whole[:i] + group + whole[i:]
-	}
-	if fraction != "" {
-		whole += point + fraction
-	}
-	symbol, short := currencySymbol(currency)
-	switch {
-	case french(locale):
-		return sign + whole + "\u00a0" + symbol
-	case short:
-		return sign + symbol + whole
-	}
-	return symbol + "\u00a0" + sign + whole
-}
-
-func french(locale string) bool { return locale == "fr" || strings.HasPrefix(locale, "fr-") }
-
-func currencySymbol(code string) (symbol string, short bool) {
-	switch strings.ToUpper(code) {
-	case "EUR":
-		return "€", true
-	case "GBP":
-		return "£", true
-	case "USD":
-		return "$", true
-	case "JPY":
-		return "¥", true
-	}
-	return code, false
 }

@@ -142,6 +142,8 @@ type Renderer interface {
 	// Locale picks the template's locale for a contact's ("fr-BE" → "fr" → the template's default).
 	Locale(template, contactLocale string) string
 	Render(template, locale string, d Data) (Rendered, error)
+	// Uses tells whether a template may show a field of Data, such as "Picks": what none shows is not found out.
+	Uses(template, field string) bool
 }
 
 // Sender is who an audience's mails come from.
@@ -149,6 +151,8 @@ type Sender struct {
 	Audience                                    string // its key, for metrics; "" = its number
 	FromEmail, FromName, ReplyTo, PostalAddress string
 	Provider                                    Provider
+	// Events is the source (ProviderEvent.Source) that reports what becomes of every mail; "" when none does.
+	Events string
 	Cap                                         Cap // marketing mails per contact; the zero Cap bounds nothing
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/relance/relance/internal/mirror"
 	"github.com/relance/relance/internal/web"
 	"github.com/relance/relance/mailer"
+	"github.com/relance/relance/mailer/recommend"
 	"github.com/relance/relance/segments"
 	"github.com/relance/relance/sync/inbox"
 	"github.com/relance/relance/sync/pushed"
@@ -87,6 +88,7 @@ func (w *daemon) start(ctx context.Context) *engines {
 	run("audit", segments.NewAuditor(w.mirror, w.leases, segments.AuditOptions{
 		Log: w.log.Named("audit"), Metrics: w.meters.segments, Wall: w.options.wall, Speed: w.speed,
 	}), nil, stopGrace)
+	run("recommendations", recommend.NewEngine(w.mirror, w.leases, recommend.Options{Log: w.log.Named("recommendations"), Metrics: w.meters.picks}), nil, stopGrace)
 	run("identities", mirror.NewIdentities(w.mirror, w.leases), nil, stopGrace)
 	return e
 }

@@ -48,7 +48,7 @@ func (w *daemon) landing(ctx context.Context, token string, language func(string
 }
 
 func (w *daemon) landings() mailer.Landings {
-	l := mailer.Landings{Mirror: w.mirror, Keys: w.keys, Shops: map[int64]mirror.Shop{}}
+	l := mailer.Landings{Mirror: w.mirror, Keys: w.keys, Shops: map[int64]mirror.Shop{}, Picks: mailer.Picks(w.mirror), Coupon: mailer.CouponOf}
 	for _, s := range w.shops {
 		l.Shops[s.ID] = s.Shop
 	}
