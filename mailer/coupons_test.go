@@ -150,9 +150,9 @@ func TestWhoGetsNoMailTakesNoCode(t *testing.T) {
 // Wherever the process dies, a person's mails show one code, and nobody else has it.
 func TestACodeSurvivesEveryCrash(t *testing.T) {
 	crash := errors.New("crashed here")
-	for _, engine := range []store.Dialect{store.SQLite, store.MySQL} {
+	for engine, commits := range map[store.Dialect][]int{store.SQLite: {0, 1, 2, 3, 4}, store.MySQL: {2, 3}} { // enrolling, the step, the gate, the answers
 		for _, when := range []string{"before", "after"} {
-			for n := range 6 {
+			for _, n := range commits {
 				t.Run(fmt.Sprintf("%s %s %d", engine, when, n), func(t *testing.T) {
 					left := -1
 					db := servers.Open(t, engine, store.Options{Fault: func(name, at string) error {

@@ -99,7 +99,7 @@ func NewEngine(m *mirror.Mirror, l *store.Leases, o EngineOptions) *Engine {
 		o.Metrics = NewMetrics(nil)
 	}
 	o.PublicURL = strings.TrimSuffix(o.PublicURL, "/")
-	o.Needs = rule.Union(o.Needs, crm.Needs{Orders: true, Lines: true, Carts: true, Consents: true}) // what the gate itself looks at
+	o.Needs = rule.Union(o.Needs, crm.Needs{Orders: true, Lines: true, Moments: true, Carts: true, Consents: true}) // what the gate itself looks at
 	return &Engine{mirror: m, db: m.DB(), leases: l, o: o, defs: map[string]cachedDef{}, zones: map[string]*time.Location{}, breakers: breakers{}, services: services{}, paces: newPaces(o.Senders, o.Parallel)}
 }
 
