@@ -38,14 +38,20 @@ func (c Cap) freeAt(earlier []crm.Instant, now crm.Instant) crm.Instant {
 	if c.Count == 0 {
 		return now
 	}
-	var within []crm.Instant
-	for _, at := range earlier {
-		if at > now.Add(-c.Per) {
-			within = append(within, at)
-		}
-	}
-	if len(within) < c.Count {
+	within := c.within(earlier, now)
+	if within < c.Count {
 		return now
 	}
-	return within[len(within)-c.Count].Add(c.Per)
+	return earlier[len(earlier)-c.Count].Add(c.Per)
+}
+
+// within is how many of earlier mails, oldest first, count at now.
+func (c Cap) within(earlier []crm.Instant, now crm.Instant) int {
+	n := 0
+	for _, at := range earlier {
+		if at > now.Add(-c.Per) {
+			n++
+		}
+	}
+	return n
 }

@@ -38,9 +38,22 @@ func (d days) add(campaign, name string, lane int) {
 	d.counts[tallyKey{campaign, d.day, name, lane}]++
 }
 
-// takeBack undoes an add of an earlier day, or of this one.
+// takeBack undoes an add of the day of an instant.
 func (d days) takeBack(campaign, name string, lane int, at crm.Instant) {
 	d.counts[tallyKey{campaign, dayOf(at), name, lane}]--
+}
+
+// moved counts what a move of a send means for its day. A mail that certainly stayed here does not count as handed on the
+// day when it was, so that a ramp is not used up by a provider that cannot be reached.
+func (d days) moved(m *move) {
+	switch {
+	case m.to == Handing:
+		d.add(m.row.Campaign, dayHanded, m.row.Lane)
+	case m.to == Accepted:
+		d.add(m.row.Campaign, dayAccepted, m.row.Lane)
+	case m.row.State == Handing && m.to == Deferred:
+		d.takeBack(m.row.Campaign, dayHanded, m.row.Lane, m.handedAt)
+	}
 }
 
 func (d days) write(ctx context.Context, tx *store.Tx) error { return d.counts.write(ctx, tx) }

@@ -24,12 +24,7 @@ func (w *world) merge(from, to int64) {
 // armAll deploys campaigns together and arms them a day ago.
 func (w *world) armAll(f mailer.CampaignFile) {
 	w.tb.Helper()
-	w.deploy(f)
-	for id := range f {
-		at := crm.At(w.now.Add(-24 * time.Hour))
-		must(mailer.Arm(w.tb.Context(), w.m, id, at))(w.tb)
-		w.exec("UPDATE campaign_shops SET armed_at=? WHERE campaign=?", at, id)
-	}
+	w.armSince(f, w.now.Add(-24*time.Hour))
 }
 
 func (w *world) split(from int64) {

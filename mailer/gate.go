@@ -1,17 +1,13 @@
 package mailer
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
-	"time"
 
 	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/store"
-	"github.com/relance/relance/segments"
 )
 
 // roundsPerStep bounds a step: this many batches, then the other phases have their turn.
@@ -136,6 +132,9 @@ func (e *Engine) gate(ctx context.Context, p *pass, answered []handed, due []sen
 		var decided []move
 		decided, hands = g.decide()
 		moves = append(moves, decided...)
+		if err := g.giveCoupons(ctx, tx, hands); err != nil {
+			return err
+		}
 		if err := g.writeWishes(ctx, tx); err != nil {
 			return err
 		}
@@ -170,150 +169,14 @@ func (e *Engine) askFreshness(ctx context.Context, p *pass, due []sendRow) error
 		if _, asked := p.fresh[s.ShopID]; asked || s.ShopID == 0 {
 			continue
 		}
-		ok, err := e.mirror.ReadSince(ctx, e.db.Read(), s.ShopID, freshKinds(), p.now.Add(-e.o.Freshness))
+		f, err := e.mirror.Freshness(ctx, e.db.Read(), s.ShopID, freshKinds())
 		if err != nil {
 			return fmt.Errorf("asking whether the shop has been read: %w", err)
 		}
-		p.fresh[s.ShopID] = ok
+		p.fresh[s.ShopID] = f
 	}
 	return nil
 }
 
 // freshKinds is what a mail relies on: an order stops it, a cart is shown in it.
 func freshKinds() []crm.Kind { return []crm.Kind{crm.KindOrder, crm.KindCart} }
-
-// gating is one batch at the gate: everything is read in the deciding transaction.
-type gating struct {
-	*pass
-	e          *Engine
-	tx         *store.Tx
-	wall       time.Time
-	rows       []sendRow
-	profiles   map[int64]*crm.Profile
-	suppressed map[int64]map[string]bool
-	members    map[string]map[int64]bool // by segment, of those asked about
-	earlier    map[int64][]crm.Instant   // marketing mails of a contact, oldest first
-	heldOut    map[member]bool           // already in holdouts, by campaign
-	wants      map[int64]bool            // shops to be read
-	newHoldout []member
-}
-
-type member struct {
-	contact int64
-	name    string // of a campaign
-}
-
-func (e *Engine) load(ctx context.Context, tx *store.Tx, p *pass, due []sendRow) (*gating, error) {
-	g := &gating{pass: p, e: e, tx: tx, wall: e.o.Wall(), members: map[string]map[int64]bool{}, earlier: map[int64][]crm.Instant{}, heldOut: map[member]bool{}, wants: map[int64]bool{}}
-	ids := make([]int64, len(due))
-	for i, s := range due {
-		ids[i] = s.ID
-	}
-	if err := selectIn(ctx, tx, &g.rows, "SELECT "+sendCols+" FROM sends WHERE id IN (?) AND +state IN ('ready','deferred')", ids); err != nil {
-		return nil, fmt.Errorf("reading sends: %w", err)
-	}
-	contacts := map[int64]bool{}
-	for _, s := range g.rows {
-		contacts[s.ContactID] = true
-	}
-	list := slices.Sorted(maps.Keys(contacts))
-	if len(list) == 0 {
-		return g, nil
-	}
-	var err error
-	if g.profiles, err = e.profiles(ctx, tx, list, e.o.Needs); err != nil {
-		return nil, err
-	}
-	aliases, err := e.mirror.Aliases(ctx, tx, list)
-	if err != nil {
-		return nil, err
-	}
-	if g.suppressed, err = suppressedContacts(ctx, tx, g.profiles, aliases); err != nil {
-		return nil, err
-	}
-	if err := g.loadMembers(ctx); err != nil {
-		return nil, err
-	}
-	if err := g.loadEarlier(ctx, list); err != nil {
-		return nil, err
-	}
-	return g, g.loadHoldouts(ctx, list)
-}
-
-// loadMembers asks once per segment, with the contacts of its campaigns' mails.
-func (g *gating) loadMembers(ctx context.Context) error {
-	asked := map[string][]int64{}
-	for _, s := range g.rows {
-		if r, ok := g.campaigns[s.Campaign]; ok {
-			asked[r.segment] = append(asked[r.segment], s.ContactID)
-		}
-	}
-	for segment, contacts := range asked {
-		in, err := segments.MembersAmong(ctx, g.tx, contacts, segment)
-		if err != nil {
-			return err
-		}
-		g.members[segment] = in
-	}
-	return nil
-}
-
-func (g *gating) loadEarlier(ctx context.Context, contacts []int64) error {
-	var longest time.Duration
-	for _, s := range g.e.o.Senders {
-		longest = max(longest, s.Cap.Per)
-	}
-	if longest == 0 {
-		return nil
-	}
-	var rows []struct {
-		ContactID int64       `db:"contact_id"`
-		HandedAt  crm.Instant `db:"handed_at"`
-	}
-	merged, err := g.e.mergedFrom(ctx, g.tx, contacts)
-	if err != nil {
-		return err
-	}
-	err = selectIn(ctx, g.tx, &rows, `SELECT contact_id, handed_at FROM sends WHERE contact_id IN (?) AND handed_at>? AND kind=?
- AND +state IN ('handing','accepted','unknown') ORDER BY handed_at`, slices.Concat(contacts, slices.Collect(maps.Keys(merged))), g.now.Add(-longest), KindMarketing)
-	if err != nil {
-		return fmt.Errorf("reading earlier mails: %w", err)
-	}
-	for _, r := range rows {
-		id := cmp.Or(merged[r.ContactID], r.ContactID)
-		g.earlier[id] = append(g.earlier[id], r.HandedAt)
-	}
-	return nil
-}
-
-func (g *gating) loadHoldouts(ctx context.Context, contacts []int64) error {
-	if !slices.ContainsFunc(g.rows, func(s sendRow) bool { r, ok := g.campaigns[s.Campaign]; return ok && r.holdout > 0 }) {
-		return nil
-	}
-	var rows []struct {
-		Campaign  string
-		ContactID int64 `db:"contact_id"`
-	}
-	if err := selectIn(ctx, g.tx, &rows, "SELECT campaign, contact_id FROM holdouts WHERE contact_id IN (?)", contacts); err != nil {
-		return fmt.Errorf("reading holdouts: %w", err)
-	}
-	for _, r := range rows {
-		g.heldOut[member{r.ContactID, r.Campaign}] = true
-	}
-	return nil
-}
-
-// writeWishes asks for the reads that deferred mails wait for, and logs new holdouts.
-func (g *gating) writeWishes(ctx context.Context, tx *store.Tx) error {
-	for _, shopID := range slices.Sorted(maps.Keys(g.wants)) {
-		// The oldest read that would do is asked for: a read already under way then serves every mail that waits.
-		if err := g.e.mirror.RequestRead(ctx, tx, shopID, freshKinds(), g.now.Add(-g.e.o.Freshness)); err != nil {
-			return fmt.Errorf("asking for a read of the shop: %w", err)
-		}
-	}
-	var rows [][]any
-	for _, h := range g.newHoldout {
-		rows = append(rows, []any{h.name, h.contact, g.now})
-	}
-	return tx.Upsert(ctx, "holdouts", []string{"campaign", "contact_id"}, []string{"campaign", "contact_id", "at"}, rows)
-}

@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/fault"
 	"github.com/relance/relance/internal/store"
 )
@@ -19,7 +20,8 @@ type handed struct {
 	row      sendRow
 	mail     Mail
 	provider Provider
-	before   time.Time // wall and monotonic: not one byte leaves at or after it
+	before   time.Time   // wall and monotonic: not one byte leaves at or after it
+	at       crm.Instant // of the decision, business time
 	answer   answer
 	took     time.Duration // from when it left to the answer, real time
 }
@@ -178,7 +180,7 @@ func (e *Engine) settleMoves(ctx context.Context, tx *store.Tx, answered []hande
 		row.State, row.Reason, row.Moves = Handing, NoReason, logged[row.ID]
 		moves = append(moves, move{
 			row: row, to: a.to, reason: a.reason, detail: a.detail, messageID: a.messageID, retryAt: a.retryAt, attempt: a.attempt,
-			until: min(row.DueAt, row.NotAfter),
+			until: min(row.DueAt, row.NotAfter), handedAt: h.at,
 		})
 	}
 	return moves, nil

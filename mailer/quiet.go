@@ -14,6 +14,10 @@ type QuietHours struct {
 // quiet is QuietHours in minutes of the local day; the zero value is never quiet.
 type quiet struct{ from, to int }
 
+func (q quiet) String() string {
+	return fmt.Sprintf("%02d:%02d–%02d:%02d", q.from/60, q.from%60, q.to/60, q.to%60)
+}
+
 func parseClock(raw string) (minutes int, err error) {
 	t, err := time.Parse("15:04", raw)
 	if err != nil {
