@@ -63,6 +63,10 @@ soak: deps ## the long ones: thousands of seeds, a million contacts
 	$(GO) test -timeout 12h -count 1 -rapid.checks=5000 $$(grep -rlE '"pgregory.net/rapid"|/ruletest"' --include='*_test.go' . | xargs -n1 dirname | sort -u)
 	RELANCE_SOAK=1 $(GO) test -timeout 12h -count 1 ./...
 
+.PHONY: pictures
+pictures: deps ## paint the mails that the manual shows (docs/pictures) anew
+	RELANCE_PICTURES=1 $(GO) test -count 1 -run TestTheManualShowsEveryMail ./mailer/templates
+
 .PHONY: clean
 clean: ## remove what was built; tools stay
 	rm -rf dist

@@ -29,6 +29,7 @@ func (l *loader) domain(f *files, c *Config) {
 	}))
 	maps.Copy(f.segments, mailer.ImplicitSegments(f.campaigns)) // from here on they are like the files'
 	l.mayLeave(f, c)
+	l.filledIn(f, c)
 	l.marketing(f, c.Templates)
 }
 
@@ -116,6 +117,21 @@ func (l *loader) mayLeave(f *files, c *Config) {
 	}
 }
 
+// filledIn refuses steps whose template the audience's provider cannot fill in.
+func (l *loader) filledIn(f *files, c *Config) {
+	for _, id := range slices.Sorted(maps.Keys(f.campaigns)) {
+		spec := f.campaigns[id]
+		name := or(spec.Audience, DefaultAudience)
+		if c.Audiences[name].Provider != providerSMTP {
+			continue
+		}
+		for _, path := range spec.Dynamic() {
+			l.problem(f.campaignDocs[id], "$."+id+path, "the audience "+name+" sends through a mail server, which fills in no templates of SendGrid",
+				"template: a name in templates/; or provider: sendgrid for the audience")
+		}
+	}
+}
+
 // Markets tells whether any campaign sends marketing mails that reach people.
 func (c *Config) Markets() bool {
 	for _, spec := range c.Campaigns {
@@ -131,4 +147,6 @@ func markets(spec mailer.CampaignSpec, a Audience) bool {
 }
 
 // Real tells whether mails of the audience reach people.
-func (a Audience) Real() bool { return a.Provider == "sendgrid" && !a.SendGrid.Sandbox }
+func (a Audience) Real() bool {
+	return a.Provider == providerSMTP || a.Provider == providerSendGrid && !a.SendGrid.Sandbox
+}

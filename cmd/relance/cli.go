@@ -39,6 +39,8 @@ type cli struct {
 	Segment  segmentCmd  `cmd:"" help:"Look at segments and who is in them."`
 	Plan     planCmd     `cmd:"" help:"Show what the edited files would change, without changing anything."`
 	Campaign campaignCmd `cmd:"" help:"Look at campaigns, arm and pause them."`
+	Template templateCmd `cmd:"" help:"List the mails that come along, and copy them to edit."`
+	Coupon   couponCmd   `cmd:"" help:"Import coupon codes, and see what became of them."`
 	Status   statusCmd   `cmd:"" help:"Show how far every shop is mirrored."`
 	Shop     shopCmd     `cmd:"" help:"Look into one shop."`
 	Contact  contactCmd  `cmd:"" help:"Look at one person; merge, split, erase."`

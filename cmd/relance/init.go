@@ -6,6 +6,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -37,13 +38,7 @@ func (c *initCmd) Run(d *deps) error {
 	if err != nil {
 		return err
 	}
-	var there []string
-	for _, f := range files {
-		if _, err := os.Lstat(filepath.Join(dir, f.name)); err == nil {
-			there = append(there, f.name)
-		}
-	}
-	if len(there) > 0 {
+	if there := existing(dir, files); len(there) > 0 {
 		return exitError{exitUsage, fmt.Errorf("laying out %s: %s already there, and nothing is overwritten; nothing was written", dir, list(there))}
 	}
 	for _, f := range files {
@@ -60,8 +55,42 @@ func (c *initCmd) Run(d *deps) error {
 	if c.Platform == config.Push {
 		next = "give the secret in .env to whoever sends (docs/push-api.md), then"
 	}
+	explainCampaigns(d.out, files, where)
 	fmt.Fprintf(d.out, "\nNext: %s relance check%s\n", next, where)
 	return nil
+}
+
+// explainCampaigns says what each campaign is for, in the words that its file begins with.
+func explainCampaigns(out io.Writer, files []starterFile, where string) {
+	groups := []struct{ title, prefix string }{
+		{"Campaigns, each a draft that writes to nobody until you arm it:", "campaigns/"},
+		{"Transactional ones, for when your shop's own are switched off:", "campaigns/transactional_"},
+	}
+	for i, g := range groups {
+		fmt.Fprintf(out, "\n%s\n", g.title)
+		for _, f := range files {
+			if !strings.HasPrefix(f.name, g.prefix) || i == 0 && strings.HasPrefix(f.name, groups[1].prefix) {
+				continue
+			}
+			id, purpose := campaignIn(string(f.text))
+			fmt.Fprintf(out, "  %-26s %s\n", id, purpose)
+		}
+	}
+	fmt.Fprintf(out, "Begin one: relance campaign arm welcome%s\n", where)
+}
+
+// campaignIn gives the id of a starting campaign and what its first line says that it is for.
+func campaignIn(text string) (id, purpose string) {
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		if comment, ok := strings.CutPrefix(line, "# "); ok && purpose == "" {
+			_, purpose, _ = strings.Cut(comment, ": ")
+		}
+		if name, ok := strings.CutSuffix(line, ":"); ok && !strings.HasPrefix(line, " ") && !strings.HasPrefix(line, "#") {
+			return name, purpose
+		}
+	}
+	return "", purpose
 }
 
 func list(names []string) string {

@@ -23,7 +23,9 @@ import (
 //	mailto address subject
 //	               a link that opens a mail to the address; "" without an address
 //	share subject text
-//	               a link that opens a mail to whoever the reader chooses: Relance never writes to friends
+//	               a link that opens a mail to whoever the reader chooses: Relance never writes to friends; an error for an
+//	               address that only the reader may open
+//	public url     the address without utm parameters, to be passed on; an error as above
 //	blanks         signs that nobody sees, behind the preheader: mail programs show no more of the mail beside the subject
 //	outlook_open, outlook_close
 //	               a 600 px table that only Outlook on Windows reads, which knows no max-width
@@ -39,7 +41,8 @@ func funcs(locale string) map[string]any {
 		"link":    func(name, to string) part { return part{Name: name, URL: to} },
 		"say":     func(title, text string) part { return part{Name: title, Text: text} },
 		"mailto":  mailto,
-		"share":   func(subject, text string) string { return "mailto:?" + mailQuery("subject", subject, "body", text) },
+		"share":   share,
+		"public":  public,
 		"blanks":  func() htmltemplate.HTML { return htmltemplate.HTML(strings.Repeat("&#847;&zwnj;&nbsp;", blanks)) }, //nolint:gosec // a constant
 		"outlook_open": func() htmltemplate.HTML {
 			return `<!--[if mso]><table role="presentation" align="center" width="600" cellpadding="0" cellspacing="0" border="0"><tr><td><![endif]-->`

@@ -32,9 +32,12 @@ func Load(fsys fs.FS, names []string, defaults ...fs.FS) (*Set, []fault.Problem)
 
 func load(l limits, layers []fs.FS, names []string) (*Set, []fault.Problem) {
 	set := &Set{families: map[string]family{}, limits: l}
-	src := sources{partials: map[string]string{}, files: map[string]map[string]*files{}}
-	for _, fsys := range layers {
-		src.add(fsys)
+	src := sources{
+		partials: map[string]string{}, files: map[string]map[string]*files{}, mentioned: map[string]*mentions{},
+		html: map[string]*htmltemplate.Template{}, text: map[string]*texttemplate.Template{},
+	}
+	for i, fsys := range layers {
+		src.add(fsys, i > 0)
 	}
 	for name, locales := range src.files {
 		for _, f := range locales {
@@ -63,6 +66,7 @@ func load(l limits, layers []fs.FS, names []string) (*Set, []fault.Problem) {
 type files struct {
 	base, locale string
 	src          map[string]string
+	standard     bool // of the layers below: as it comes along
 }
 
 // sources collects what the folders hold and what is wrong with it.
@@ -70,13 +74,19 @@ type sources struct {
 	partials map[string]string            // file name → text
 	files    map[string]map[string]*files // name → normalised locale
 	problems []fault.Problem
+
+	html      map[string]*htmltemplate.Template // the partials of a locale, parsed
+	text      map[string]*texttemplate.Template // of a kind and a locale
+	ownParts  bool                              // some partials are the user's
+	known     map[string]bool                   // names of fields
+	mentioned map[string]*mentions              // file and template → what it names
 }
 
 func (s *sources) problem(path, message, want string) {
 	s.problems = append(s.problems, fault.Problem{Path: path, Message: message, Want: want})
 }
 
-func (s *sources) add(fsys fs.FS) {
+func (s *sources) add(fsys fs.FS, standard bool) {
 	if fsys == nil {
 		return
 	}
@@ -99,6 +109,7 @@ func (s *sources) add(fsys fs.FS) {
 		if strings.HasPrefix(e.Name(), "_") {
 			if _, ok := s.partials[e.Name()]; !ok {
 				s.partials[e.Name()], _ = s.read(fsys, e.Name())
+				s.ownParts = s.ownParts || !standard
 			}
 			continue
 		}
@@ -111,6 +122,9 @@ func (s *sources) add(fsys fs.FS) {
 			continue
 		}
 		s.file(fsys, found, m[1], m[2], m[3])
+		if f := found[m[1]][normalise(m[2])]; f != nil {
+			f.standard = standard
+		}
 	}
 	maps.Copy(upper, found)
 }
@@ -171,10 +185,10 @@ func (s *sources) parse(f *files) *variant {
 	}
 	v := &variant{locale: f.locale}
 	var err [3]error
-	v.subject, err[0] = s.text(f, "subject")
-	v.html, err[1] = s.html(f)
+	v.subject, err[0] = s.textOf(f, "subject")
+	v.html, err[1] = s.htmlOf(f)
 	if _, there := f.src["txt"]; there {
-		v.txt, err[2] = s.text(f, "txt")
+		v.txt, err[2] = s.textOf(f, "txt")
 	}
 	for i, ext := range []string{"subject", "html", "txt"} {
 		if err[i] != nil {
@@ -185,29 +199,47 @@ func (s *sources) parse(f *files) *variant {
 	if !ok || !s.fields(v) {
 		return nil
 	}
-	v.uses = v.usedFields()
+	v.uses = s.usedFields(v)
 	v.watchLoops()
 	return v
 }
 
-func (s *sources) text(f *files, ext string) (*texttemplate.Template, error) {
-	t := texttemplate.New(f.base + "." + ext).Option("missingkey=zero").Funcs(funcs(f.locale))
-	for name, src := range s.partialsOf(ext, f.locale) {
-		if _, err := t.New(name).Parse(src); err != nil {
-			return nil, err
+func (s *sources) textOf(f *files, ext string) (*texttemplate.Template, error) {
+	key := ext + " " + normalise(f.locale)
+	parts := s.text[key]
+	if parts == nil {
+		parts = texttemplate.New("").Option("missingkey=zero").Funcs(funcs(f.locale))
+		for name, src := range s.partialsOf(ext, f.locale) {
+			if _, err := parts.New(name).Parse(src); err != nil {
+				return nil, err
+			}
 		}
+		s.text[key] = parts
 	}
-	return t.Parse(f.src[ext])
+	t, err := parts.Clone()
+	if err != nil {
+		return nil, err
+	}
+	return t.New(f.base + "." + ext).Parse(f.src[ext])
 }
 
-func (s *sources) html(f *files) (*htmltemplate.Template, error) {
-	t := htmltemplate.New(f.base + ".html").Option("missingkey=zero").Funcs(funcs(f.locale))
-	for name, src := range s.partialsOf("html", f.locale) {
-		if _, err := t.New(name).Parse(src); err != nil {
-			return nil, err
+func (s *sources) htmlOf(f *files) (*htmltemplate.Template, error) {
+	key := normalise(f.locale)
+	parts := s.html[key]
+	if parts == nil {
+		parts = htmltemplate.New("").Option("missingkey=zero").Funcs(funcs(f.locale))
+		for name, src := range s.partialsOf("html", f.locale) {
+			if _, err := parts.New(name).Parse(src); err != nil {
+				return nil, err
+			}
 		}
+		s.html[key] = parts
 	}
-	return t.Parse(f.src["html"])
+	t, err := parts.Clone()
+	if err != nil {
+		return nil, err
+	}
+	return t.New(f.base + ".html").Parse(f.src["html"])
 }
 
 // partialsOf gives those of a kind and locale, in the order in which a later definition replaces an earlier one: those for

@@ -19,6 +19,9 @@ func (s *sources) try(l limits, f *files, v *variant) bool {
 		seen[mistake] = true
 		return !told
 	}
+	if f.standard && !s.ownParts {
+		return true // it comes along, and has gone through all this in its own tests
+	}
 	for _, t := range trials(f.locale) {
 		r, err := l.run(v, t.data)
 		if err != nil {

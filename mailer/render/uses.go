@@ -1,8 +1,6 @@
 package render
 
 import (
-	"reflect"
-	"slices"
 	"text/template/parse"
 )
 
@@ -18,22 +16,22 @@ func (s *Set) Uses(template, field string) bool {
 }
 
 // usedFields are the names that a variant comes across, its partials included as far as they are called.
-func (v *variant) usedFields() map[string]bool {
+func (s *sources) usedFields(v *variant) map[string]bool {
 	used := map[string]bool{}
-	reach(v.subject.Name(), func(name string) *parse.Tree {
+	s.reach(v.subject.Name(), func(name string) *parse.Tree {
 		if t := v.subject.Lookup(name); t != nil {
 			return t.Tree
 		}
 		return nil
 	}, used)
-	reach(v.html.Name(), func(name string) *parse.Tree {
+	s.reach(v.html.Name(), func(name string) *parse.Tree {
 		if t := v.html.Lookup(name); t != nil {
 			return t.Tree
 		}
 		return nil
 	}, used)
 	if v.txt != nil {
-		reach(v.txt.Name(), func(name string) *parse.Tree {
+		s.reach(v.txt.Name(), func(name string) *parse.Tree {
 			if t := v.txt.Lookup(name); t != nil {
 				return t.Tree
 			}
@@ -44,7 +42,7 @@ func (v *variant) usedFields() map[string]bool {
 }
 
 // reach notes the fields of a template and of those that it calls.
-func reach(name string, tree func(string) *parse.Tree, used map[string]bool) {
+func (s *sources) reach(name string, tree func(string) *parse.Tree, used map[string]bool) {
 	seen := map[string]bool{}
 	for open := []string{name}; len(open) > 0; {
 		name, open = open[len(open)-1], open[:len(open)-1]
@@ -53,46 +51,12 @@ func reach(name string, tree func(string) *parse.Tree, used map[string]bool) {
 			continue
 		}
 		seen[name] = true
-		walk(reflect.ValueOf(t.Root), func(_ parse.Node, names []string) {
-			for _, n := range names {
+		m := s.mentionsOf(t)
+		for _, f := range m.fields {
+			for _, n := range f.names {
 				used[n] = true
 			}
-		})
-		open = slices.AppendSeq(open, called(reflect.ValueOf(t.Root)))
+		}
+		open = append(open, m.calls...)
 	}
-}
-
-// called lists the templates that nodes call.
-func called(v reflect.Value) func(yield func(string) bool) {
-	return func(yield func(string) bool) { calls(v, yield) }
-}
-
-func calls(v reflect.Value, yield func(string) bool) bool {
-	switch v.Kind() {
-	case reflect.Interface, reflect.Pointer:
-		if v.IsNil() || !v.CanInterface() {
-			return true
-		}
-		switch n := v.Interface().(type) {
-		case *parse.Tree:
-			return true
-		case *parse.TemplateNode:
-			return yield(n.Name)
-		}
-		return calls(v.Elem(), yield)
-	case reflect.Struct:
-		for i := range v.NumField() {
-			if v.Type().Field(i).IsExported() && !calls(v.Field(i), yield) {
-				return false
-			}
-		}
-	case reflect.Slice:
-		for i := range v.Len() {
-			if !calls(v.Index(i), yield) {
-				return false
-			}
-		}
-	default:
-	}
-	return true
 }

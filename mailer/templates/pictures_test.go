@@ -1,10 +1,8 @@
 package templates_test
 
 import (
-	"context"
 	"encoding/base64"
 	"fmt"
-	"html"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -35,7 +33,9 @@ func TestTheManualShowsEveryMail(t *testing.T) {
 		t.Fatal(err)
 	}
 	var shown []string
-	for family, names := range families() {
+	sheets := families()
+	sheets["desktop"] = nil
+	for family, names := range sheets {
 		shown = append(shown, names...)
 		info, err := os.Stat(filepath.Join(pictures, family+".png"))
 		if err != nil || info.Size() == 0 || info.Size() > maxPicture {
@@ -82,35 +82,63 @@ func paint(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, family := range slices.Sorted(maps.Keys(families())) {
-		sheet := sheetOf(ctx, t, set, shop, families()[family], shot)
-		picture := shot(sheet, view{"sheet", sheetWidth, false})
-		if err := os.WriteFile(filepath.Join(pictures, family+".png"), picture, 0o600); err != nil {
-			t.Fatal(err)
+		var all []portrait
+		for _, name := range families()[family] {
+			all = append(all, portrait{name, "fr", view{"phone", 390, false}}, portrait{name, "en", view{"phone at night", 390, true}})
 		}
+		write(t, family, shot(sheet(t, set, shop, all, shot), view{"sheet", sheetWidth(all), false}))
+	}
+	desktop := view{"desktop", 840, false}
+	all := []portrait{{"welcome", "fr", desktop}, {"win_back_offer", "en", desktop}, {"birthday", "fr", view{"desktop at night", 840, true}}, {"order_confirmation", "en", desktop}}
+	write(t, "desktop", shot(sheet(t, set, shop, all, shot), view{"sheet", sheetWidth(all), false}))
+}
+
+func write(t *testing.T, name string, picture []byte) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(pictures, name+".png"), picture, 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 
-const sheetWidth = 1440
+// portrait is one mail of a sheet.
+type portrait struct {
+	template, locale string
+	view
+}
 
-func sheetOf(_ context.Context, t *testing.T, set *render.Set, shop *recorded, names []string, shot func(string, view) []byte) string {
+// width on the sheet: a desktop's mail has more to show.
+func (p portrait) sheetWidth() int64 {
+	if p.width > 400 {
+		return 330
+	}
+	return 205
+}
+
+const (
+	margin = 24
+	gap    = 12
+)
+
+func sheetWidth(all []portrait) int64 {
+	width := int64(2*margin - gap)
+	for _, p := range all {
+		width += p.sheetWidth() + gap
+	}
+	return width
+}
+
+// sheet is a page with the mails side by side; a long mail is cut.
+func sheet(t *testing.T, set *render.Set, shop *recorded, all []portrait, shot func(string, view) []byte) string {
 	t.Helper()
 	var b strings.Builder
-	b.WriteString(`<!DOCTYPE html><meta charset="utf-8"><style>
-body { margin: 0; padding: 28px; background: #8d8f94; font: 600 17px -apple-system, "Segoe UI", Roboto, Helvetica, Arial, sans-serif; color: #fff; display: flex; gap: 30px; align-items: flex-start; }
-section { flex: 1; } p { margin: 0 0 12px; } div { display: flex; gap: 12px; align-items: flex-start; }
-img { display: block; width: 100%; } figure { margin: 0; flex: 1; max-height: 760px; overflow: hidden; border-radius: 10px; } figure.wide { flex: 1.25; }
-</style>`)
-	n := slices.Index(set.Names(), names[0])
-	for i, name := range names {
-		fmt.Fprintf(&b, "<section><p>%s</p><div>", html.EscapeString(name))
-		for _, one := range []struct {
-			view
-			locale string
-		}{{view{"phone", 390, false}, "fr"}, {view{"night", 390, true}, "en"}} {
-			mail := rendered(t, set, name, one.locale, shop.of(t, name, n+i, one.locale)).HTML
-			fmt.Fprintf(&b, `<figure><img alt="" src="data:image/png;base64,%s"></figure>`, base64.StdEncoding.EncodeToString(shot(mail, one.view)))
-		}
-		b.WriteString("</div></section>")
+	fmt.Fprintf(&b, `<!DOCTYPE html><meta charset="utf-8"><style>
+body { margin: 0; padding: %dpx; background: #8d8f94; display: flex; gap: %dpx; align-items: flex-start; }
+div { max-height: 680px; overflow: hidden; border-radius: 10px; flex: none; } img { display: block; width: 100%%; }
+</style>`, margin, gap)
+	for _, p := range all {
+		n := slices.Index(set.Names(), p.template)
+		mail := rendered(t, set, p.template, p.locale, shop.of(t, p.template, n, p.locale)).HTML
+		fmt.Fprintf(&b, `<div style="width:%dpx"><img alt="" src="data:image/png;base64,%s"></div>`, p.sheetWidth(), base64.StdEncoding.EncodeToString(shot(mail, p.view)))
 	}
 	return b.String()
 }

@@ -119,8 +119,9 @@ func (r *recorded) data(t *testing.T, o wooOrder, locale string) mailer.Data {
 	}
 	order := mailer.OrderData{
 		ID: o.Number, Number: o.Number, Total: euros(o.Total, locale), Shipping: euros(o.Shipping, locale), Discount: euros(o.Discount, locale),
-		Refunded: euros(o.Lines[0].Total, locale), PlacedAt: placed, ShippedAt: placed.AddDate(0, 0, 2), Lines: lines,
+		PlacedAt: placed, ShippedAt: placed.AddDate(0, 0, 2), Lines: lines,
 	}
+	wanted := product(r.products[len(r.products)-1], locale)
 	var picks []mailer.ProductData
 	for i, p := range r.products[3:9] {
 		pick := product(p, locale)
@@ -134,7 +135,7 @@ func (r *recorded) data(t *testing.T, o wooOrder, locale string) mailer.Data {
 		Shop:    mailer.ShopData{Title: "Atelier Lumière", URL: "https://boutique.example.com/"},
 		Sender:  mailer.SenderData{Name: "Atelier Lumière", PostalAddress: "12 rue des Ateliers\n33000 Bordeaux", Email: "bonjour@boutique.example.com"},
 		Cart:    &mailer.CartData{ID: o.Number, Total: order.Total, RecoverURL: "https://boutique.example.com/commande/?reprise=1", Lines: lines},
-		Order:   &order, LastOrder: &order, Product: &picks[0], Picks: picks,
+		Order:   &order, LastOrder: &order, Product: &wanted, Picks: picks,
 		Coupon:      &mailer.CouponData{Code: "LUMIERE-7Q2F", Worth: map[string]string{"fr": "10\u00a0%", "en": "10%"}[locale], Expires: placed.AddDate(0, 3, 0)},
 		Unsubscribe: "https://relance.example/u/k1.abcdef", Preferences: "https://relance.example/p/k1.abcdef", Landing: "https://relance.example/l/k1.abcdef",
 		Locale: locale, Now: placed,
