@@ -4,6 +4,7 @@ package config
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/relance/relance/connectors/magento"
 	"github.com/relance/relance/connectors/mapping"
@@ -13,6 +14,7 @@ import (
 	"github.com/relance/relance/mailer"
 	"github.com/relance/relance/mailer/render"
 	"github.com/relance/relance/mailer/sendgrid"
+	"github.com/relance/relance/mailer/smtp"
 	"github.com/relance/relance/segments/rule"
 )
 
@@ -26,6 +28,7 @@ type Config struct {
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
 	Listen         Listen
 	Log            Log
+	Retention      Retention
 	Keys           Keys
 	Audiences      map[string]Audience // by name; never empty
 	Shops          map[string]Shop     // by name
@@ -46,6 +49,11 @@ type Log struct {
 	Level  string `yaml:"level" jsonschema:"enum=debug,enum=info,enum=warn,enum=error"`
 }
 
+// Retention says how long things are kept that grow without end.
+type Retention struct {
+	Events time.Duration // what providers said of mails, as they said it
+}
+
 // Keys says where the keys are that sign links in mails. They never expire: whoever loses them breaks the unsubscribe
 // links of every mail sent.
 type Keys struct {
@@ -59,8 +67,9 @@ type Audience struct {
 	FromName      string          `yaml:"from_name"`
 	ReplyTo       string          `yaml:"reply_to" jsonschema:"description=where answers go; the from address when absent"`
 	PostalAddress string          `yaml:"postal_address" jsonschema:"description=shown below every marketing mail; the law asks for it"`
-	Provider      string          `yaml:"provider" jsonschema:"enum=sendgrid,enum=outbox,description=sendgrid sends; outbox keeps mails in a folder and sends nothing"`
+	Provider      string          `yaml:"provider" jsonschema:"enum=sendgrid,enum=smtp,enum=outbox,description=sendgrid and smtp send; outbox keeps mails in a folder and sends nothing"`
 	SendGrid      sendgrid.Config `yaml:"sendgrid"`
+	SMTP          smtp.Config     `yaml:"smtp"`
 	Outbox        Outbox          `yaml:"outbox"`
 	Cap           string          `yaml:"cap" jsonschema:"description=how many marketing mails one person gets at most,example=2 per 7d"`
 }
@@ -93,5 +102,11 @@ type mainYAML struct {
 	Listen         Listen              `yaml:"listen"`
 	Log            Log                 `yaml:"log"`
 	Keys           Keys                `yaml:"keys"`
+	Retention      retentionYAML       `yaml:"retention"`
 	Audiences      map[string]Audience `yaml:"audiences" jsonschema:"description=who writes; one per data controller"`
+}
+
+// retentionYAML is how Retention is written.
+type retentionYAML struct {
+	Events string `yaml:"events" jsonschema:"description=how long what providers say of mails is kept as they said it; what follows from it stays,default=30d,example=30d"`
 }

@@ -108,8 +108,12 @@ func (m *masker) spans(s string) [][2]int {
 	return out
 }
 
-// isKeyLike tells random letters and digits from words: a key has several digits.
+// isKeyLike tells random letters and digits from words: a key has several digits. The id of a dynamic template of SendGrid has
+// them too, and is none.
 func isKeyLike(s string) bool {
+	if id, ok := strings.CutPrefix(s, "d-"); ok && strings.Trim(id, "0123456789abcdef") == "" {
+		return false
+	}
 	digits := 0
 	for _, r := range s {
 		if r >= '0' && r <= '9' {

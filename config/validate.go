@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/spelling"
 	"github.com/relance/relance/mailer"
 )
@@ -26,12 +27,19 @@ const (
 	defaultKeys     = "keys.json"
 )
 
+// The values of provider.
+const (
+	providerSendGrid = "sendgrid"
+	providerSMTP     = "smtp"
+	providerOutbox   = "outbox"
+)
+
 // validate checks what was decoded, fills defaults in, and gives the Config; it is of use only if nothing was reported.
 func (l *loader) validate(f *files) *Config {
 	c := &Config{
 		Dir: l.dir, Database: l.database(f), PublicURL: l.publicURL(f), TrustedProxies: l.proxies(f),
 		Listen: l.listen(f), Log: l.log(f), Keys: Keys{File: l.path(or(f.main.Keys.File, defaultKeys))},
-		Audiences: l.audiences(f), Shops: map[string]Shop{}, Segments: f.segments, Campaigns: f.campaigns,
+		Retention: l.retention(f), Audiences: l.audiences(f), Shops: map[string]Shop{}, Segments: f.segments, Campaigns: f.campaigns,
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.shops)) {
 		c.Shops[name] = l.shop(f, c, name)
@@ -126,6 +134,18 @@ func (l *loader) listen(f *files) Listen {
 	return out
 }
 
+func (l *loader) retention(f *files) Retention {
+	raw := f.main.Retention.Events
+	if raw == "" {
+		return Retention{}
+	}
+	kept, err := crm.ParseSpan(raw)
+	if err != nil || kept < mailer.LeastEventsKept {
+		l.problem(f.mainDoc, "$.retention.events", fmt.Sprintf("events cannot be kept for %q", raw), "a length of time of 3d at least, such as 30d: a provider repeats events for days")
+	}
+	return Retention{Events: kept}
+}
+
 func (l *loader) log(f *files) Log {
 	out := Log{Format: or(f.main.Log.Format, "json"), Level: or(f.main.Log.Level, "info")}
 	l.oneOf(f.mainDoc, "$.log.format", out.Format, "json", "console")
@@ -160,20 +180,24 @@ func (l *loader) audiences(f *files) map[string]Audience {
 
 func (l *loader) audience(f *files, name string, a Audience) Audience {
 	path := "$.audiences." + name
-	a.Title, a.Provider = or(a.Title, name), or(a.Provider, "outbox")
+	a.Title, a.Provider = or(a.Title, name), or(a.Provider, providerOutbox)
 	a.Outbox.Dir = l.path(or(a.Outbox.Dir, filepath.Join("outbox", name)))
 	l.email(f.mainDoc, path+".from", a.From)
 	l.email(f.mainDoc, path+".reply_to", a.ReplyTo)
 	if _, err := mailer.ParseCap(a.Cap); err != nil {
 		l.problem(f.mainDoc, path+".cap", err.Error(), `a number of mails and a length of time, such as "2 per 7d"`)
 	}
-	if !l.oneOf(f.mainDoc, path+".provider", a.Provider, "sendgrid", "outbox") || a.Provider != "sendgrid" {
+	if !l.oneOf(f.mainDoc, path+".provider", a.Provider, providerSendGrid, providerSMTP, providerOutbox) || a.Provider == providerOutbox {
 		return a
 	}
 	if a.From == "" {
 		l.problem(f.mainDoc, path, "this audience sends mails and has no from address", "from: an address whose domain is authenticated at the provider")
 	}
-	l.problems(f.mainDoc, path+".sendgrid", a.SendGrid.Validate())
+	if a.Provider == providerSMTP {
+		l.problems(f.mainDoc, path+".smtp", a.SMTP.Validate())
+	} else {
+		l.problems(f.mainDoc, path+".sendgrid", a.SendGrid.Validate())
+	}
 	return a
 }
 

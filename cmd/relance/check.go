@@ -19,15 +19,16 @@ import (
 )
 
 type checkCmd struct {
-	Offline bool `help:"Only look at the files; ask no shop."`
+	Offline bool `help:"Only look at the files; ask no shop and no mail provider."`
 	JSON    bool `help:"One JSON object." name:"json"`
 }
 
 // Help shows examples.
 func (checkCmd) Help() string {
 	return "Every mistake in the files is shown with file, line, column and what would be right. Then every shop is asked whether address, key, " +
-		"rights, version and clock are as they must be, and whether the public address reaches a Relance.\n\n" +
-		"Exit code: 0 all is well, 1 a shop or the public address does not answer as it must, 2 the files have mistakes.\n\n" +
+		"rights, version and clock are as they must be, every mail provider whether it would take mails from us (no mail is sent), and whether the public " +
+		"address reaches a Relance.\n\n" +
+		"Exit code: 0 all is well, 1 a shop, a mail provider or the public address does not answer as it must, 2 the files have mistakes.\n\n" +
 		"Examples:\n\n  relance check\n  relance check --offline --json --config clients/boutique"
 }
 
@@ -37,12 +38,19 @@ type checked struct {
 	OK       bool                   `json:"ok"`
 	Mistakes []config.Mistake       `json:"mistakes"`
 	Shops    map[string]checkedShop `json:"shops"`
-	Findings []connectors.Finding   `json:"findings"` // beyond the shops: keys, public address
+	// Audiences is what their mail providers answered, by audience.
+	Audiences map[string]checkedAudience `json:"audiences"`
+	Findings  []connectors.Finding       `json:"findings"` // beyond the shops: keys, public address
 }
 
 type checkedShop struct {
 	OK bool `json:"ok"`
 	connectors.ProbeResult
+}
+
+type checkedAudience struct {
+	OK       bool                 `json:"ok"`
+	Findings []connectors.Finding `json:"findings"`
 }
 
 // Run checks everything.
@@ -51,7 +59,9 @@ func (c *checkCmd) Run(d *deps) error {
 	if err != nil {
 		return c.mistakes(d, err)
 	}
-	r := checked{Version: 1, OK: true, Mistakes: []config.Mistake{}, Shops: map[string]checkedShop{}, Findings: []connectors.Finding{}}
+	r := checked{
+		Version: 1, OK: true, Mistakes: []config.Mistake{}, Shops: map[string]checkedShop{}, Audiences: map[string]checkedAudience{}, Findings: []connectors.Finding{},
+	}
 	if !c.JSON {
 		fmt.Fprintf(d.out, "The files are in order: %s, %s, %s.\n", count(len(cfg.Shops), "shop"), count(len(cfg.Segments), "segment"), count(len(cfg.Campaigns), "campaign"))
 	}
@@ -66,6 +76,16 @@ func (c *checkCmd) Run(d *deps) error {
 	}
 	for _, f := range r.Findings {
 		r.OK = r.OK && f.OK
+	}
+	for _, name := range slices.Sorted(maps.Keys(cfg.Audiences)) {
+		if c.Offline {
+			break
+		}
+		f := probeProvider(d.ctx, cfg.Audiences[name], d.transport)
+		r.Audiences[name], r.OK = checkedAudience{OK: f.OK, Findings: []connectors.Finding{f}}, r.OK && f.OK
+		if !c.JSON {
+			c.print(d, "audience "+name, r.Audiences[name].Findings)
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Shops)) {
 		if c.Offline {
@@ -94,7 +114,7 @@ func (c *checkCmd) mistakes(d *deps, err error) error {
 	if !c.JSON || !ok {
 		return err
 	}
-	r := checked{Version: 1, Mistakes: ms, Shops: map[string]checkedShop{}, Findings: []connectors.Finding{}}
+	r := checked{Version: 1, Mistakes: ms, Shops: map[string]checkedShop{}, Audiences: map[string]checkedAudience{}, Findings: []connectors.Finding{}}
 	if err := d.json(r); err != nil {
 		return err
 	}

@@ -184,10 +184,9 @@ func (a *app) senders(ctx context.Context) (map[int64]mailer.Sender, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading the cap of audience %s: %w", name, err)
 		}
-		s := mailer.Sender{FromEmail: c.From, FromName: c.FromName, ReplyTo: c.ReplyTo, PostalAddress: c.PostalAddress, Cap: limit}
-		if c.Provider == "sendgrid" {
-			s.Provider = sendgrid.New(c.SendGrid, a.options.transport)
-			if c.SendGrid.WebhookKey != "" {
+		s := mailer.Sender{Audience: name, FromEmail: c.From, FromName: c.FromName, ReplyTo: c.ReplyTo, PostalAddress: c.PostalAddress, Cap: limit}
+		if s.Provider = providerOf(c, a.options.transport); s.Provider != nil {
+			if c.Provider == "sendgrid" && c.SendGrid.WebhookKey != "" {
 				s.Events = sendgrid.Source
 			}
 		} else {

@@ -47,7 +47,7 @@ func (c Config) Validate() []fault.Problem {
 	hostname := regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,252})$`)
 	switch {
 	case c.Host == "":
-		bad("$.host", "there is no mail server", "host: the name of the mail server; its port goes into port")
+		bad("$.host", "there is no mail server", "smtp.host: the name of the mail server; its port goes into smtp.port")
 	case !hostname.MatchString(c.Host) && net.ParseIP(c.Host) == nil:
 		bad("$.host", "this is no name of a server", "a name alone, such as smtp.boutique.example; its port goes into port")
 	}

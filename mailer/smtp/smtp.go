@@ -134,7 +134,11 @@ func (p *Provider) Probe(ctx context.Context) (string, error) {
 	defer cancel()
 	c, at, err := p.dial(ctx)
 	if err != nil {
-		return "", p.failed(at, err, mailer.Mail{})
+		err = p.failed(at, err, mailer.Mail{})
+		if e, ok := errors.AsType[*fault.Error](err); ok {
+			e.Op = "asking the mail server"
+		}
+		return "", err
 	}
 	c.quit()
 	found := "The mail server at " + p.config.address() + " answers"
