@@ -17,9 +17,9 @@ type Landings struct {
 	Mirror *mirror.Mirror
 	Keys   Keys
 	Shops  map[int64]mirror.Shop // by id; known without the database, so that nobody stands before a closed door
-	// Picks finds what a contact may like, the best first; nil: what lies in the open cart, else what was bought last.
+	// Picks finds what a contact may like, the best first (Picks); nil: nothing is recommended.
 	Picks func(ctx context.Context, q store.Queryer, shopID int64, p *crm.Profile, locale string, limit int) ([]ProductData, error)
-	// Coupon finds the code that a mail gave its reader, nil when it gave none; may be nil.
+	// Coupon finds the code that a mail gave its reader, nil when it gave none (CouponOf); may be nil.
 	Coupon func(ctx context.Context, q store.Queryer, sendID int64, locale string) (*CouponData, error)
 }
 
@@ -80,7 +80,11 @@ func (l Landings) profile(ctx context.Context, id int64) (*crm.Profile, error) {
 
 func (l Landings) fill(ctx context.Context, page *Landing, p place, profile *crm.Profile, shop mirror.Shop) error {
 	q := l.Mirror.DB().Read()
-	marks, err := l.marks(ctx, q, p.sendID, shop.Address)
+	var mails []sendRow
+	if err := q.SelectContext(ctx, &mails, "SELECT "+sendCols+" FROM sends WHERE id=?", p.sendID); err != nil {
+		return err
+	}
+	marks, err := marksOf(ctx, q, mails, shop.Address)
 	if err != nil {
 		return err
 	}
@@ -124,10 +128,12 @@ func cartNamed(p *crm.Profile, shopID int64, id string) *crm.ProfileCart {
 	return nil
 }
 
-// picks are what the contact may like.
+// picks are what the contact may like; while a shop has too little to go by, what lies in the cart or was bought last.
 func (l Landings) picks(ctx context.Context, q store.Queryer, shopID int64, p *crm.Profile, locale string) ([]ProductData, error) {
 	if l.Picks != nil {
-		return l.Picks(ctx, q, shopID, p, locale, landingPicks)
+		if picks, err := l.Picks(ctx, q, shopID, p, locale, landingPicks); err != nil || len(picks) > 0 {
+			return picks, err
+		}
 	}
 	if cart := openCart(p); cart != nil && cart.ShopID == shopID && len(cart.Lines) > 0 {
 		return linesAsProducts(cart.Lines), nil
@@ -148,20 +154,19 @@ func linesAsProducts(lines []crm.ProfileLine) []ProductData {
 	return out
 }
 
-// marks are those of the mail that led here; none when it is gone, or its campaign.
-func (l Landings) marks(ctx context.Context, q store.Queryer, sendID int64, shopAddress string) (utm, error) {
-	var rows []struct {
-		Campaign, Step, Variants string
-		Generation               int64
+// marksOf are those of the mail that led here; none when it is gone, or its campaign.
+func marksOf(ctx context.Context, q store.Queryer, mails []sendRow, shopAddress string) (utm, error) {
+	if len(mails) == 0 || mails[0].Kind != KindMarketing {
+		return utm{}, nil
 	}
-	err := q.SelectContext(ctx, &rows, "SELECT s.campaign, s.step, s.variants, c.generation FROM sends s JOIN campaigns c ON c.campaign=s.campaign WHERE s.id=?", sendID)
-	if err != nil || len(rows) == 0 {
+	mail := mails[0]
+	var generations []int64
+	if err := q.SelectContext(ctx, &generations, "SELECT generation FROM campaigns WHERE campaign=?", mail.Campaign); err != nil || len(generations) == 0 {
 		return utm{}, err
 	}
-	r := rows[0]
-	c, err := definition(ctx, q, r.Campaign, r.Generation)
+	c, err := definition(ctx, q, mail.Campaign, generations[0])
 	if err != nil {
 		return utm{}, err
 	}
-	return newUTM(c.utm, r.Campaign, utmContent(r.Step, r.Variants), shopAddress), nil
+	return newUTM(c.utm, mail.Campaign, utmContent(mail.Step, mail.Variants), shopAddress), nil
 }

@@ -185,23 +185,54 @@ func decodeReferences(s string) string {
 		}
 		out.WriteString(s[:i])
 		s = s[i:]
-		n := 1
-		for n < len(s) && (isWord(s[n]) || n == 1 && s[n] == '#') {
-			n++
-		}
-		ends := n < len(s) && s[n] == ';'
-		if ends {
-			n++
-		}
-		decoded := html.UnescapeString(s[:n])
-		switch most := utf8.RuneCountInString(decoded); {
-		case n > 1 && s[1] == '#', ends && most <= 2, most == 1 && (n == len(s) || s[n] != '='):
-			out.WriteString(decoded)
-		default:
+		n, ok := reference(s)
+		if ok {
+			out.WriteString(html.UnescapeString(s[:n]))
+		} else {
 			out.WriteString(s[:n])
 		}
 		s = s[n:]
 	}
+}
+
+// reference measures what begins with & at the beginning of s, and tells whether it stands for something else.
+func reference(s string) (n int, ok bool) {
+	if n, ok = numericReference(s); ok {
+		return n, true
+	}
+	for n = 1; n < len(s) && isWord(s[n]); {
+		n++
+	}
+	most := 1 // characters that a name without a semicolon stands for; a shorter name within would leave more
+	if n < len(s) && s[n] == ';' {
+		n, most = n+1, 2
+	} else if n < len(s) && s[n] == '=' {
+		return n, false
+	}
+	decoded := html.UnescapeString(s[:n])
+	return n, decoded != s[:n] && utf8.RuneCountInString(decoded) <= most
+}
+
+// numericReference is &#38; or &#x26; with or without the semicolon.
+func numericReference(s string) (n int, ok bool) {
+	if len(s) < 3 || s[1] != '#' {
+		return 0, false
+	}
+	n, digits := 2, "0123456789"
+	if s[2]|0x20 == 'x' {
+		n, digits = 3, "0123456789abcdefABCDEF"
+	}
+	begin := n
+	for n < len(s) && strings.IndexByte(digits, s[n]) >= 0 {
+		n++
+	}
+	if n == begin {
+		return 0, false
+	}
+	if n < len(s) && s[n] == ';' {
+		n++
+	}
+	return n, true
 }
 
 func isWord(b byte) bool {

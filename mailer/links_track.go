@@ -1,6 +1,8 @@
 package mailer
 
 import (
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -30,6 +32,7 @@ func (t *tracker) rewrite(m *Mail) {
 		return
 	}
 	m.HTML = rewriteHTML(m.HTML, t.link)
+	t.values(m.TemplateData)
 	if t.utm.shop != "" {
 		m.Text = rewriteText(m.Text, t.marked)
 	}
@@ -77,4 +80,26 @@ func (t *tracker) marked(address string) (string, bool) {
 func (t *tracker) own(address, path string) bool {
 	rest, ok := strings.CutPrefix(address, t.ours)
 	return ok && t.ours != "" && strings.HasPrefix(rest, path)
+}
+
+// values changes the addresses that a template of the provider's is given: it makes the links, we make what they lead to.
+func (t *tracker) values(data any) {
+	switch data := data.(type) {
+	case []any:
+		for _, v := range data {
+			t.values(v)
+		}
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(data)) {
+			address, is := data[key].(string)
+			switch {
+			case !is:
+				t.values(data[key])
+			case key == "url" || key == "recover_url" || key == "landing": // of the fields of Data, in snake_case
+				if put, ok := t.link(address); ok {
+					data[key] = put
+				}
+			}
+		}
+	}
 }
