@@ -21,6 +21,8 @@ import (
 const (
 	readerPool = 4
 	mysqlPool  = 16
+	// mysqlSpare connections are left to reads, and to statements that are prepared while their transaction holds one.
+	mysqlSpare = 4
 )
 
 func (db *DB) openSQLite(ctx context.Context, path string, maxPages int) error {
@@ -78,7 +80,7 @@ func (db *DB) openMySQL(ctx context.Context, dsn string) error {
 	if err != nil {
 		return err
 	}
-	db.writers, db.readers = pool, pool
+	db.writers, db.readers, db.turns = pool, pool, make(chan struct{}, mysqlPool-mysqlSpare)
 	return db.checkMySQL(ctx)
 }
 

@@ -37,6 +37,7 @@ type DB struct {
 	writers *sqlx.DB
 	fault   func(name, when string) error
 	gate    *gate
+	turns   chan struct{} // MySQL: a place for each transaction under way
 	ids     idSource
 	stmtsMu sync.Mutex
 	stmts   map[string]*sqlx.Stmt // by SQL text, on writers
@@ -154,6 +155,14 @@ func (db *DB) write(ctx context.Context, name string, urgent bool, fn func(*Tx) 
 }
 
 func (db *DB) once(ctx context.Context, name string, urgent bool, fn func(*Tx) error) (err error) {
+	if db.turns != nil {
+		select {
+		case db.turns <- struct{}{}:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		defer func() { <-db.turns }()
+	}
 	if db.dialect == SQLite { // one writer; MySQL orders its own
 		if err := db.gate.enter(ctx, urgent); err != nil {
 			return err

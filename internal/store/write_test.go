@@ -4,8 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/relance/relance/internal/fault"
 	"github.com/relance/relance/internal/store"
@@ -133,4 +136,31 @@ func TestMigratingTwiceChangesNothing(t *testing.T) {
 			t.Fatal("migrating again lost a row")
 		}
 	})
+}
+
+// Each transaction holds a connection while it prepares a statement on another: some must be left for that.
+func TestMoreTransactionsThanConnectionsFinish(t *testing.T) {
+	db := servers.Open(t, store.MySQL, store.Options{})
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	var all sync.WaitGroup
+	for i := range 50 {
+		all.Go(func() {
+			if err := db.Write(ctx, "test.many", func(tx *store.Tx) error {
+				if _, err := tx.ExecContext(ctx, "DO SLEEP(0.1)"); err != nil {
+					return err
+				}
+				text := fmt.Sprintf("UPDATE meta SET value='x' WHERE name='nobody %d'", i) // new to everybody
+				stmt, err := tx.Prepared(ctx, text)
+				if err != nil {
+					return err
+				}
+				_, err = stmt.ExecContext(ctx)
+				return err
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
 }
