@@ -67,7 +67,7 @@ func browser(t *testing.T) context.Context {
 func see(ctx context.Context, t *testing.T, v view) {
 	t.Helper()
 	scheme := map[bool]string{false: "light", true: "dark"}[v.dark]
-	if err := chromedp.Do(ctx, chromedp.EmulateViewport(v.width, 844)); err != nil {
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(v.width, 400)); err != nil { // low: a picture of a short mail ends with it
 		t.Fatal(err)
 	}
 	media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}
