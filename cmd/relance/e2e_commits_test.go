@@ -149,6 +149,8 @@ func notInTheWay(name string) string {
 		return "it is rolled back, always"
 	case "mirror.merge", "mirror.split", "mirror.erase", "mirror.erase_rows":
 		return "somebody's wish: internal/mirror dies at every commit of it"
+	case "mailer.touched", "mailer.broadcast", "mailer.sweep":
+		return "this story's campaigns wait for segments; mailer has runs of its own"
 	case "mailer.depart", "mailer.forget":
 		return "what the mailer makes of such a wish"
 	case "mirror.retry":
@@ -161,6 +163,10 @@ func notInTheWay(name string) string {
 		return "this world has no address that a shop could send webhooks to"
 	case "sync.task_failed", "sync.task_parked":
 		return "the shop does what it is told; sync/engine has runs of its own"
+	case "mailer.pool", "mailer.codes":
+		return "this world's campaigns give no codes; the mailer has runs of its own"
+	case "recommend.lists", "recommend.done":
+		return "mailer/recommend has runs of its own; a run that is cut off begins anew"
 	case "segments.costs":
 		return "once a minute of real time: estimates that a crash may lose"
 	case "sync.budget":
