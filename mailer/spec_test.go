@@ -104,6 +104,73 @@ empty:
 	}
 }
 
+func TestEveryMistakeOfATriggerIsNamedWithItsPlace(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ text, path, message string }{
+		{"enters: idle_cart", "", ""},
+		{"leaves: idle_cart", "", ""},
+		{"leaves: nothing", ".trigger.leaves", "there is no segment"},
+		{"event: form", "", ""},
+		{"event: {name: form, where: {id: contact}}", "", ""},
+		{"event: {where: {id: contact}}", ".trigger.event.name", "listed"},
+		{"order: shipped", "", ""},
+		{"order: lost", ".trigger.order", "none of these"},
+		{"date: {of: birthday}", "", ""},
+		{"date: {of: birthday, before: 7d}", "", ""},
+		{"date: {of: birthday, before: 12h}", ".trigger.date.before", "no number of days"},
+		{"date: {of: birthday, after: 7d}", ".trigger.date.after", "no after"},
+		{"date: {of: registered}", "", ""},
+		{"date: {of: registered, after: 3mo}", "", ""},
+		{"date: {of: registered, after: soon}", ".trigger.date.after", "no length of time"},
+		{"date: {of: last_order}", ".trigger.date.after", "how long after"},
+		{"date: {of: first_order, after: 30d, before: 2d}", ".trigger.date.before", "before it happens"},
+		{"date: {of: moon}", ".trigger.date.of", "no date of a contact"},
+		{"stock: {}", "", ""},
+		{"stock: {asked: [stock_alert, '']}", ".trigger.stock.asked", "empty"},
+		{`broadcast: {segment: idle_cart, at: "2026-12-01 10:00", every: 3mo, window: 4h}`, "", ""},
+		{`broadcast: {segment: nobody, at: "2026-12-01 10:00"}`, ".trigger.broadcast.segment", "there is no segment"},
+		{`broadcast: {segment: idle_cart, at: "1.12.2026"}`, ".trigger.broadcast.at", "no day and time"},
+		{`broadcast: {segment: idle_cart, at: "2026-12-01 10:00", every: 1d}`, ".trigger.broadcast.every", "no rhythm"},
+		{`broadcast: {segment: idle_cart, at: "2026-12-01 10:00", window: long}`, ".trigger.broadcast.window", "no length of time"},
+		{"{}", ".trigger", "nothing starts"},
+		{"{enters: idle_cart, order: paid}", ".trigger.order", "stands beside enters"},
+		{"event: form\n  exit_when_left: true", ".exit_when_left", "not about being in one"},
+		{"order: paid\n  occurrence: cart", ".occurrence", "does not fit"},
+		{"stock: {}\n  occurrence: order", ".occurrence", "does not fit"},
+		{"event: form\n  occurrence: now", ".occurrence", "is no occurrence"},
+		{"date: {of: last_order, after: 3d}\n  occurrence: order", "", ""},
+		{"order: paid\n  occurrence: {again_after: 2d}", "", ""},
+	} {
+		text := "one:\n  trigger: {" + strings.Replace(c.text, "\n", "}\n", 1)
+		if !strings.Contains(c.text, "\n") {
+			text += "}"
+		}
+		text = strings.Replace(text, "{{", "{", 1)
+		if strings.HasPrefix(c.text, "{") {
+			text = strings.TrimSuffix(text, "}")
+		}
+		text += "\n  steps: [{id: first, send: {template: abandoned_cart}}]\n"
+		var f mailer.CampaignFile
+		if err := yaml.UnmarshalWithOptions([]byte(text), &f, yaml.Strict()); err != nil {
+			t.Fatal(text, err)
+		}
+		problems := f.Validate(known())
+		if c.path == "" {
+			if len(problems) > 0 {
+				t.Errorf("%s: %+v", c.text, problems)
+			}
+			var back mailer.CampaignSpec
+			if err := yaml.Unmarshal(must(yaml.Marshal(f["one"]))(t), &back); err != nil || cmp.Diff(f["one"], back) != "" {
+				t.Errorf("%s: %v %s", c.text, err, cmp.Diff(f["one"], back))
+			}
+			continue
+		}
+		if len(problems) != 1 || problems[0].Path != "$.one"+c.path || !strings.Contains(problems[0].Message, c.message) || problems[0].Want == "" {
+			t.Errorf("%s: %+v", c.text, problems)
+		}
+	}
+}
+
 func TestCaps(t *testing.T) {
 	t.Parallel()
 	c, err := mailer.ParseCap("2 per 7d")
@@ -196,7 +263,7 @@ func TestTheDocsShowEveryStateReasonAndTransition(t *testing.T) {
 			}
 		}
 	}
-	for _, o := range []string{mailer.Enrolled, mailer.BeforeArming, mailer.History, mailer.TooOld, mailer.Repeated, mailer.NoCart, mailer.Gone} {
+	for _, o := range []string{mailer.Enrolled, mailer.BeforeArming, mailer.History, mailer.TooOld, mailer.Repeated, mailer.NoCart, mailer.NoOrder, mailer.Gone} {
 		if !strings.Contains(text, "| `"+o+"` |") {
 			t.Errorf("docs/campaigns.md lacks the outcome %s", o)
 		}
