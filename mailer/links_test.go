@@ -426,9 +426,9 @@ func TestAddressesForAProvidersTemplateAreRewritten(t *testing.T) {
 		Unsubscribe: publicURL + "/u/u1.x", Event: map[string]string{"url": "https://boutique.example/seen"},
 	}
 	m := mailer.Tracked(linkKeys(), publicURL, shopURL, 7, mailer.Mail{TemplateID: "d-1", TemplateData: data.Dynamic()})
-	cart := m.TemplateData["cart"].(map[string]any)      //nolint:forcetypeassert // the test fails
-	line := cart["lines"].([]any)[0].(map[string]any)    //nolint:forcetypeassert // the test fails
-	event := m.TemplateData["event"].(map[string]string) //nolint:forcetypeassert // the test fails
+	cart := m.TemplateData["cart"].(map[string]any)
+	line := cart["lines"].([]any)[0].(map[string]any)
+	event := m.TemplateData["event"].(map[string]string)
 	leads := func(v any) string {
 		token, _ := strings.CutPrefix(fmt.Sprint(v), publicURL+"/c/")
 		return must(linkKeys().Click(token))(t).Target

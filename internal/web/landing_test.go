@@ -110,8 +110,13 @@ func TestThePolicyOfAPageHoldsWhateverAPictureIsCalled(t *testing.T) {
 	t.Parallel()
 	g := newLandingPages()
 	policy := g.policy(Landing{Picks: []LandingItem{
-		{ImageURL: "https://cdn.example:8443/a.jpg"}, {ImageURL: "https://CDN.example:8443/b.jpg"}, {ImageURL: "http://x.example/'; script-src *"},
-		{ImageURL: "https://evil.example;script-src%20*/c.jpg"}, {ImageURL: "javascript:alert(1)"}, {ImageURL: "data:image/png;base64,x"}, {ImageURL: "//nowhere/x"},
+		{ImageURL: "https://cdn.example:8443/a.jpg"},
+		{ImageURL: "https://CDN.example:8443/b.jpg"},
+		{ImageURL: "http://x.example/'; script-src *"},
+		{ImageURL: "https://evil.example;script-src%20*/c.jpg"},
+		{ImageURL: "javascript:alert(1)"},
+		{ImageURL: "data:image/png;base64,x"},
+		{ImageURL: "//nowhere/x"},
 	}})
 	if !strings.Contains(policy, "img-src http://x.example https://cdn.example:8443;") || strings.Contains(policy, "script") || strings.Contains(policy, "evil") {
 		t.Error(policy)

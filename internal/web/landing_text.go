@@ -25,7 +25,7 @@ func landingTextFor(lang string) landingText {
 			CartTitle: "Votre panier vous attend", Cart: "Voici ce que vous aviez choisi.", CartFrom: "Voici ce que vous aviez choisi chez",
 			PicksTitle: "Choisi pour vous", Picks: "Quelques articles qui pourraient vous plaire.", PicksFrom: "Quelques articles qui pourraient vous plaire chez",
 			Empty: "Tout est à la boutique.", Total: "Total", ToCart: "Aller à mon panier",
-			CartNote:    "Sur un autre appareil, connectez-vous à la boutique pour retrouver votre panier, ou ajoutez de nouveau les articles ci-dessus.",
+			CartNote:    "Depuis un autre téléphone ou ordinateur, connectez-vous à la boutique pour retrouver votre panier, ou ajoutez de nouveau les articles ci-dessus.",
 			ToShop:      "Aller à la boutique",
 			CouponTitle: "Votre code", CouponWorth: "de remise", Until: "Valable jusqu’au",
 			ExpiredTitle: "Ce lien a expiré", Expired: "Ce qu’il montrait n’est plus là. La boutique, elle, est toujours ouverte.",
