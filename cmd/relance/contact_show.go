@@ -10,6 +10,7 @@ import (
 
 	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/mirror"
+	"github.com/relance/relance/mailer"
 )
 
 // contactCmd groups what is done about one person.
@@ -18,6 +19,8 @@ type contactCmd struct {
 	Merge contactMergeCmd `cmd:"" help:"Let a contact count for another: they are one person."`
 	Split contactSplitCmd `cmd:"" help:"Take a merge back."`
 	Erase contactEraseCmd `cmd:"" help:"Forget a person for good."`
+
+	Export contactExportCmd `cmd:"" help:"Write down everything that is held of a person, for them."`
 }
 
 type contactShowCmd struct {
@@ -55,6 +58,7 @@ type shownContact struct {
 	Consents   []shownConsent `json:"consents"`
 	Stats      []shownStats   `json:"stats"`
 	Carts      []shownCart    `json:"open_carts"`
+	Mails      []shownMail    `json:"mail_events"`       // newest first, at most 50
 	Erasure    string         `json:"erasure,omitempty"` // erasing, erased
 }
 
@@ -108,6 +112,14 @@ type shownCart struct {
 	ActiveAt string `json:"active_at"`
 }
 
+type shownMail struct {
+	At string `json:"at"`
+	mailer.MailEvent
+}
+
+// shownMails is how much of what became of mails is shown.
+const shownMails = 50
+
 // Run shows.
 func (c *contactShowCmd) Run(d *deps) error {
 	m, done, err := d.openMirror()
@@ -127,6 +139,13 @@ func (c *contactShowCmd) Run(d *deps) error {
 		return err
 	}
 	s := shown(card)
+	events, err := mailer.MailEvents(d.ctx, m, m.DB().Read(), id, shownMails)
+	if err != nil {
+		return err
+	}
+	for _, v := range events {
+		s.Mails = append(s.Mails, shownMail{rfc(v.At), v})
+	}
 	if c.JSON {
 		return d.json(s)
 	}
@@ -151,7 +170,7 @@ func shown(card mirror.Card) shownContact {
 		Version: 1, Contact: idText(c.ID), Audience: card.Audience, Live: card.Live, Email: c.Email, FirstName: c.FirstName, LastName: c.LastName, Locale: c.Locale,
 		Country: c.Country, City: c.City, Zone: c.Zone, Birthday: c.Birthday, HomeShop: card.HomeShop, Since: rfc(c.CreatedAt), MergedInto: idText(c.MergedInto),
 		Erased: rfc(c.ErasedAt), Aliases: append([]string{}, card.Aliases...), Accounts: []shownAccount{}, Merges: []shownMerge{}, Consents: []shownConsent{},
-		Stats: []shownStats{}, Carts: []shownCart{}, Erasure: card.Erasure,
+		Stats: []shownStats{}, Carts: []shownCart{}, Mails: []shownMail{}, Erasure: card.Erasure,
 	}
 	for _, a := range card.Accounts {
 		s.Accounts = append(s.Accounts, shownAccount{a.Shop, a.ID, a.Email, rfc(a.RegisteredAt)})
@@ -233,6 +252,9 @@ func (s shownContact) print(out io.Writer) {
 	}
 	for _, k := range s.Carts {
 		line("open cart", k.Shop+" "+k.ID, strings.TrimSpace(k.Total+" "+k.Currency), "last touched "+k.ActiveAt)
+	}
+	for _, v := range s.Mails {
+		line("mail", v.At, v.Campaign, v.Step, v.Sentence(), v.URL)
 	}
 }
 
