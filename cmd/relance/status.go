@@ -32,6 +32,8 @@ type statusAnswer struct {
 	Version  int                   `json:"version"`
 	Contacts int64                 `json:"contacts"`
 	Shops    map[string]shopStatus `json:"shops"`
+	// Audiences says what came back of their mails in the last 7 days, and which campaigns are paused.
+	Audiences map[string]mailer.AudienceHealth `json:"audiences"`
 }
 
 type shopStatus struct {
@@ -67,6 +69,7 @@ func (c *statusCmd) Run(d *deps) error {
 	for _, name := range slices.Sorted(maps.Keys(a.Shops)) {
 		printShop(d.out, a.Shops[name])
 	}
+	printHealths(d.out, a.Audiences)
 	fmt.Fprintf(d.out, "%d contacts\n", a.Contacts)
 	return nil
 }
@@ -117,6 +120,9 @@ func readStatus(ctx context.Context, t truth) (statusAnswer, error) {
 			s.Streams[st.Stream] = streamStatus{LagSeconds: lag, Error: st.Error}
 		}
 		a.Shops[shop.Name] = s
+	}
+	if a.Audiences, err = mailer.Healths(ctx, t.mirror, t.now); err != nil {
+		return a, err
 	}
 	a.Contacts, err = t.mirror.LiveContacts(ctx)
 	return a, err
