@@ -88,6 +88,7 @@ func (e *Engine) gauges(ctx context.Context, p *pass) {
 		return
 	}
 	e.gaugesAt = wall
+	e.eventGauges(ctx, p)
 	var rows []struct {
 		State string
 		N     int64

@@ -31,25 +31,34 @@ func Unsubscribe(ctx context.Context, m *mirror.Mirror, keys Keys, token, source
 		if err != nil {
 			return err
 		}
-		if len(profiles) == 0 || profiles[0].Contact.AudienceID != s.AudienceID {
-			done.Again = true // erased since: there is nobody to mail
+		if len(profiles) == 0 || profiles[0].Contact.AudienceID != s.AudienceID || profiles[0].Contact.ErasedAt > 0 {
+			done.Again = true // there is nobody to mail
 			return nil
 		}
-		added, err := Suppress(ctx, tx, s.AudienceID, profiles[0].Contact.EmailNorm, ScopeMarketing, crm.SuppressedUnsubscribed, source, now)
-		if err != nil {
+		done.Again, err = endTopic(ctx, tx, m, profiles[0].Contact, s.Topic, crm.SuppressedUnsubscribed, source, now)
+		if done.Again || err != nil {
 			return err
 		}
-		changed, err := m.SetConsent(ctx, tx, mirror.ConsentChange{
-			ContactID: s.ContactID, Topic: s.Topic, Channel: channelEmail, State: crm.ConsentWithdrawn,
-			Source: source, SourceAt: now, SeenAt: now, ByPerson: true,
-		})
-		if done.Again = !added && !changed; done.Again || err != nil {
-			return err
-		}
-		return m.QueueUnsubscribe(ctx, tx, s.ContactID, now) // the shops are to know it too
+		return ownEvent(ctx, tx, s.AudienceID, s.ContactID, EventUnsubscribed, now)
 	})
 	if err != nil {
 		return Unsubscribed{}, fmt.Errorf("unsubscribing: %w", err)
 	}
 	return done, nil
+}
+
+// endTopic suppresses a contact's address for marketing and withdraws its consent for a topic; the shops are told. again:
+// all of it had been done before. reason is one of crm.SuppressedUnsubscribed…
+func endTopic(ctx context.Context, tx *store.Tx, m *mirror.Mirror, c crm.Contact, topic, reason, source string, now crm.Instant) (again bool, err error) {
+	added, err := Suppress(ctx, tx, c.AudienceID, c.EmailNorm, ScopeMarketing, reason, source, now)
+	if err != nil {
+		return false, err
+	}
+	changed, err := m.SetConsent(ctx, tx, mirror.ConsentChange{
+		ContactID: c.ID, Topic: topic, Channel: channelEmail, State: crm.ConsentWithdrawn, Source: source, SourceAt: now, SeenAt: now, ByPerson: true,
+	})
+	if err != nil || !added && !changed {
+		return err == nil, err
+	}
+	return false, m.QueueUnsubscribe(ctx, tx, c.ID, now)
 }

@@ -11,7 +11,7 @@ import (
 
 func funcs() template.FuncMap {
 	return template.FuncMap{
-		"number": number, "span": span, "when": when, "short": short, "iso": iso, "percent": percent, "tone": tone, "word": word, "any": anySend, "place": place,
+		"number": number, "span": span, "when": when, "short": short, "iso": iso, "percent": percent, "tone": tone, "word": word, "any": anySend, "came": anyOutcome, "place": place,
 		"share": share, "health": health, "shown": shown, "spark": sparkline,
 	}
 }
@@ -107,6 +107,11 @@ func place(locale, country string) string {
 		return locale
 	}
 	return strings.TrimSpace(locale + " " + country)
+}
+
+// anyOutcome tells whether anything came back of a campaign's mails.
+func anyOutcome(outcomes []Outcome) bool {
+	return slices.ContainsFunc(outcomes, func(o Outcome) bool { return o.Count > 0 })
 }
 
 // anySend tells whether a campaign has sends at all.
