@@ -8,7 +8,6 @@ import (
 
 	"github.com/shopspring/decimal"
 
-	"github.com/relance/relance/connectors"
 	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/mirror"
 )
@@ -54,15 +53,15 @@ func (c *coupon) worthIn(shop mirror.Shop) string {
 	return c.amount.StringFixed(crm.Exponent(shop.Currency)) + " " + shop.Currency
 }
 
-// task is the coupon as the shop is told of it.
-func couponTask(code, worth, until string) connectors.Task {
-	c := connectors.Coupon{Code: code, Until: until}
+// shopCoupon is a code as the shop is told of it.
+func shopCoupon(code, worth, until string) mirror.Coupon {
+	c := mirror.Coupon{Code: code, Until: until}
 	if percent, ok := strings.CutSuffix(worth, "%"); ok {
 		c.Percent = percent
 	} else {
 		c.Amount, _, _ = strings.Cut(worth, " ")
 	}
-	return connectors.Task{Kind: connectors.TaskCoupon, Key: c.Key()}
+	return c
 }
 
 // worthText writes what a code is worth for its reader; the words of an imported list stay as they are.

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/relance/relance/connectors"
 	"github.com/relance/relance/internal/crm"
+	"github.com/relance/relance/internal/mirror"
 	"github.com/relance/relance/internal/store"
 )
 
@@ -169,7 +169,7 @@ func (r codeRow) data(locale string, zone *time.Location) *CouponData {
 // giveCoupons makes codes the property of the runs whose mails are handed over, in the transaction that says so. Where
 // another process was first, the whole decision is made again.
 func (g *gating) giveCoupons(ctx context.Context, tx *store.Tx, hands []handed) error {
-	ends := map[int64][]connectors.Task{}
+	ends := map[int64][]mirror.Coupon{}
 	done := map[runKey]bool{}
 	for i := range hands {
 		row := &hands[i].row
@@ -190,11 +190,11 @@ func (g *gating) giveCoupons(ctx context.Context, tx *store.Tx, hands []handed) 
 			return fmt.Errorf("giving a coupon: %w", store.ErrAgain)
 		}
 		if code.Expires != "" && code.ShopID != 0 {
-			ends[code.ShopID] = append(ends[code.ShopID], couponTask(code.Code, code.Worth, code.Expires))
+			ends[code.ShopID] = append(ends[code.ShopID], shopCoupon(code.Code, code.Worth, code.Expires))
 		}
 	}
-	for shop, tasks := range ends {
-		if err := g.e.mirror.AddTasks(ctx, tx, shop, tasks, g.now); err != nil {
+	for shop, coupons := range ends {
+		if err := g.e.mirror.AddCoupons(ctx, tx, shop, coupons, g.now); err != nil {
 			return fmt.Errorf("telling the shop when a coupon ends: %w", err)
 		}
 	}

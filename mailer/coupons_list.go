@@ -170,7 +170,7 @@ func isHeading(cell string) bool {
 	return false
 }
 
-// Imported says what ImportCodes did.
+// ImportedCodes says what ImportCodes did.
 type ImportedCodes struct {
 	New   int `json:"new"`
 	Known int `json:"known"` // in the list already

@@ -11,7 +11,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/relance/relance/connectors"
 	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/mirror"
 	"github.com/relance/relance/internal/store"
@@ -57,9 +56,9 @@ func (e *Engine) fillPools(ctx context.Context, p *pass) (worked bool, err error
 // pooled is what one pool holds.
 type pooled struct {
 	free, asked int
-	made        []codeRow         // by the shop: free from now on
-	done        []connectors.Task // their acts: no longer of use
-	again       []connectors.Task // acts that came to nothing a while ago
+	made        []codeRow       // by the shop: free from now on
+	done        []string        // their acts: no longer of use
+	again       []mirror.Coupon // acts that came to nothing a while ago
 }
 
 func (e *Engine) fillPool(ctx context.Context, p *pass, r running, shop mirror.Shop) (worked bool, err error) {
@@ -77,7 +76,7 @@ func (e *Engine) fillPool(ctx context.Context, p *pass, r running, shop mirror.S
 		return false, err
 	}
 	want := min(max(min(poolAhead+waiting, poolMost)-now.free-now.asked, 0), poolBatch)
-	old, err := e.mirror.DoneTasks(ctx, e.db.Read(), shop.ID, connectors.TaskCoupon, p.now.Add(-poolAgain), poolBatch)
+	old, err := e.mirror.OldCouponTasks(ctx, e.db.Read(), shop.ID, p.now.Add(-poolAgain), poolBatch)
 	if err != nil {
 		return false, err
 	}
@@ -86,12 +85,12 @@ func (e *Engine) fillPool(ctx context.Context, p *pass, r running, shop mirror.S
 		return false, nil
 	}
 	var rows [][]any
-	tasks := now.again
+	coupons := now.again
 	for range want {
 		code := r.coupon.prefix + rand.Text()[:codeLength]
 		key := crm.CodeKey(code)
 		rows = append(rows, []any{shop.AudienceID, key, code, list, laneOfCode(key), couponAsked, worth, shop.ID, p.now})
-		tasks = append(tasks, couponTask(code, worth, ""))
+		coupons = append(coupons, shopCoupon(code, worth, ""))
 	}
 	return true, e.db.Write(ctx, "mailer.pool", func(tx *store.Tx) error {
 		if err := e.fence(ctx, tx, []int{crm.LaneOf(shop.ID)}); err != nil {
@@ -100,13 +99,13 @@ func (e *Engine) fillPool(ctx context.Context, p *pass, r running, shop mirror.S
 		if err := freeMade(ctx, tx, now.made); err != nil {
 			return err
 		}
-		if err := e.mirror.DropTasks(ctx, tx, shop.ID, now.done); err != nil {
+		if err := e.mirror.DropCouponTasks(ctx, tx, shop.ID, now.done); err != nil {
 			return err
 		}
 		if err := tx.Insert(ctx, "coupons", []string{"audience_id", "code_key", "code", "list", "lane", "state", "worth", "shop_id", "added_at"}, rows); err != nil {
 			return again(tx, err)
 		}
-		return e.mirror.AddTasks(ctx, tx, shop.ID, tasks, p.now)
+		return e.mirror.AddCoupons(ctx, tx, shop.ID, coupons, p.now)
 	})
 }
 
@@ -133,22 +132,22 @@ func (e *Engine) pool(ctx context.Context, p *pass, s source, shop mirror.Shop) 
 		return now, fmt.Errorf("reading codes asked for: %w", err)
 	}
 	now.asked = len(asked)
-	tasks := make([]connectors.Task, len(asked))
+	coupons := make([]mirror.Coupon, len(asked))
 	for i, c := range asked {
-		tasks[i] = couponTask(c.Code, c.Worth, "")
+		coupons[i] = shopCoupon(c.Code, c.Worth, "")
 	}
-	rows, err := e.mirror.TasksAmong(ctx, q, shop.ID, connectors.TaskCoupon, tasks)
+	rows, err := e.mirror.CouponTasks(ctx, q, shop.ID, coupons)
 	if err != nil {
 		return now, err
 	}
 	for i, c := range asked {
-		t, known := rows[tasks[i].Key]
+		t, known := rows[coupons[i].Key()]
 		switch {
 		case known && t.State == mirror.TaskDone && t.Mend == "":
-			now.made, now.done = append(now.made, c), append(now.done, tasks[i])
+			now.made, now.done = append(now.made, c), append(now.done, t.Key)
 		case known && t.State == mirror.TaskOpen:
 		case !known || max(t.DoneAt, t.QueuedAt).Add(poolAgain) <= p.now: // its key may do it now
-			now.again = append(now.again, tasks[i])
+			now.again = append(now.again, coupons[i])
 		}
 		if len(now.made) == poolBatch {
 			break

@@ -3,7 +3,6 @@ package mirror
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/relance/relance/connectors"
 	"github.com/relance/relance/internal/crm"
@@ -129,52 +128,6 @@ func (m *Mirror) QueueUnsubscribe(ctx context.Context, tx *store.Tx, contactID i
 	for _, a := range accounts {
 		if err := m.AddTasks(ctx, tx, a.ShopID, []connectors.Task{{Kind: connectors.TaskUnsubscribe, Key: a.ID}}, at); err != nil {
 			return err
-		}
-	}
-	return nil
-}
-
-// TasksAmong gives those tasks of one kind that the queue knows, by key.
-func (m *Mirror) TasksAmong(ctx context.Context, q store.Queryer, shopID int64, kind string, tasks []connectors.Task) (map[string]TaskRow, error) {
-	out := map[string]TaskRow{}
-	for some := range slices.Chunk(tasks, 500) {
-		keys := make([]string, len(some))
-		for i, t := range some {
-			keys[i] = t.Key
-		}
-		var rows []TaskRow
-		text, args, err := store.In(selectTasks+"AND kind=? AND task_key IN (?)", shopID, kind, keys)
-		if err == nil {
-			err = q.SelectContext(ctx, &rows, text, args...)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("reading tasks: %w", err)
-		}
-		for _, r := range rows {
-			out[r.Key] = r
-		}
-	}
-	return out, nil
-}
-
-// DoneTasks lists tasks of a kind that were done before an instant and left nothing to do.
-func (m *Mirror) DoneTasks(ctx context.Context, q store.Queryer, shopID int64, kind string, before crm.Instant, limit int) ([]connectors.Task, error) {
-	var rows []TaskRow
-	if err := q.SelectContext(ctx, &rows, selectTasks+"AND kind=? AND state=? AND mend='' AND done_at<? LIMIT ?", shopID, kind, TaskDone, before, limit); err != nil {
-		return nil, fmt.Errorf("reading tasks that are done: %w", err)
-	}
-	out := make([]connectors.Task, len(rows))
-	for i, r := range rows {
-		out[i] = r.Task()
-	}
-	return out, nil
-}
-
-// DropTasks forgets tasks that are done. One that was queued again stays.
-func (m *Mirror) DropTasks(ctx context.Context, tx *store.Tx, shopID int64, tasks []connectors.Task) error {
-	for _, t := range tasks {
-		if _, err := tx.ExecContext(ctx, "DELETE FROM shop_tasks WHERE shop_id=? AND kind=? AND task_key=? AND state=?", shopID, t.Kind, t.Key, TaskDone); err != nil {
-			return fmt.Errorf("forgetting tasks: %w", err)
 		}
 	}
 	return nil
