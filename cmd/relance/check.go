@@ -16,6 +16,7 @@ import (
 	"github.com/relance/relance/config"
 	"github.com/relance/relance/connectors"
 	"github.com/relance/relance/internal/store"
+	"github.com/relance/relance/mailer"
 )
 
 type checkCmd struct {
@@ -63,7 +64,7 @@ func (c *checkCmd) Run(d *deps) error {
 		Version: 1, OK: true, Mistakes: []config.Mistake{}, Shops: map[string]checkedShop{}, Audiences: map[string]checkedAudience{}, Findings: []connectors.Finding{},
 	}
 	if !c.JSON {
-		fmt.Fprintf(d.out, "The files are in order: %s, %s, %s.\n", count(len(cfg.Shops), "shop"), count(len(cfg.Segments), "segment"), count(len(cfg.Campaigns), "campaign"))
+		fmt.Fprintf(d.out, "The files are in order: %s, %s, %s.\n", count(len(cfg.Shops), "shop"), count(len(cfg.Segments)-len(mailer.ImplicitSegments(cfg.Campaigns)), "segment"), count(len(cfg.Campaigns), "campaign"))
 	}
 	r.Findings = append(r.Findings, keysFinding(d.ctx, cfg))
 	if !c.Offline {

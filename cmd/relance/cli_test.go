@@ -111,7 +111,7 @@ func TestInitLaysOutWhatCheckAccepts(t *testing.T) {
 	r := newRig(t)
 	r.must("init")
 	out := r.must("check", "--offline")
-	wants(t, out, "The files are in order: 1 shop, 3 segments, 3 campaigns.")
+	wants(t, out, "The files are in order: 1 shop, 8 segments, 14 campaigns.")
 	info, err := os.Stat(filepath.Join(r.dir, ".env"))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf(".env: %v, %v", info.Mode(), err)
@@ -128,7 +128,7 @@ func TestInitLaysOutAnExampleForEveryPlatform(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
 			r.must("init", "--platform", platform)
-			wants(t, r.must("check", "--offline"), "The files are in order: 1 shop, 3 segments, 3 campaigns.")
+			wants(t, r.must("check", "--offline"), "The files are in order: 1 shop, 8 segments, 14 campaigns.")
 			text, err := os.ReadFile(filepath.Join(r.dir, "shops/boutique.yaml"))
 			if err != nil {
 				t.Fatal(err)
@@ -138,6 +138,66 @@ func TestInitLaysOutAnExampleForEveryPlatform(t *testing.T) {
 				t.Error("the other platforms were laid out too")
 			}
 		})
+	}
+}
+
+// Every campaign that is laid out is a file that says what it is for and how it begins; what a shop mails itself is off and says so.
+func TestInitSaysWhatEachCampaignIsFor(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	out := r.must("init")
+	files, err := os.ReadDir(filepath.Join(r.dir, "campaigns"))
+	if err != nil || len(files) < 14 {
+		t.Fatalf("%d campaigns, %v", len(files), err)
+	}
+	for _, f := range files {
+		text, err := os.ReadFile(filepath.Join(r.dir, "campaigns", f.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, purpose := campaignIn(string(text))
+		if id == "" || purpose == "" {
+			t.Errorf("%s does not say what it is for", f.Name())
+		}
+		wants(t, out, id+" ", purpose)
+		wants(t, string(text), "relance campaign arm "+id)
+		if off := strings.HasPrefix(f.Name(), "transactional_"); off != strings.Contains(string(text), "kind: transactional") || off != strings.Contains(string(text), "# OFF until you arm it") {
+			t.Errorf("%s: transactional campaigns are named so, and say that they are off", f.Name())
+		}
+	}
+	wants(t, out, "Begin one: relance campaign arm welcome")
+}
+
+// An agency copies a mail, edits it, and check goes on passing; what marketing mails must carry cannot be edited away.
+func TestATemplateIsCopiedAndEdited(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.must("init")
+	wants(t, r.must("template", "list"), "welcome_again", "_look", "as it comes")
+	wants(t, r.must("template", "copy", "welcome", "_look"), "templates/welcome.fr.html", "templates/welcome.en.txt", "templates/_look.html")
+	if code, _, errs := r.run("template", "copy", "welcome", "vip"); code != exitUsage || !strings.Contains(errs, "nothing was written") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+	if code, _, errs := r.run("template", "copy", "wellcome"); code != exitUsage || !strings.Contains(errs, "welcome") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+	r.edit("templates/welcome.fr.html", "Bienvenue", "Salut")
+	r.edit("templates/_look.html", "#1b6344", "#004488")
+	r.must("check", "--offline")
+	for _, line := range strings.Split(r.must("template", "list"), "\n") {
+		if strings.Contains(line, "  welcome  ") != strings.Contains(line, "yours") && !strings.Contains(line, "_look") {
+			t.Error(line)
+		}
+	}
+	r.edit("templates/welcome.fr.html", `{{template "page" .}}`, `<p>{{template "title" .}}</p>`)
+	code, _, errs := r.run("check", "--offline")
+	if code != exitUsage {
+		t.Errorf("exit %d", code)
+	}
+	wants(t, errs, "campaigns/welcome.yaml:", "templates/welcome.fr.html: it has no unsubscribe link", "postal address")
+	r.edit("templates/_look.html", "{{define", "{{defin")
+	if code, _, errs := r.run("check", "--offline"); code != exitUsage || !strings.Contains(errs, "templates/_look.html:") {
+		t.Errorf("exit %d: %s", code, errs)
 	}
 }
 
@@ -168,7 +228,7 @@ func TestHelpHasExamples(t *testing.T) {
 	t.Parallel()
 	for _, line := range []string{
 		"", "init", "check", "run", "sync", "segment list", "segment members", "segment explain", "segment verify",
-		"campaign list", "campaign arm", "campaign why", "campaign pause", "campaign resume", "schema", "status", "shop preview",
+		"template list", "template copy", "campaign list", "campaign arm", "campaign why", "campaign pause", "campaign resume", "schema", "status", "shop preview",
 		"quarantine list", "quarantine show", "quarantine retry", "doctor",
 	} {
 		args := strings.Fields(line)

@@ -95,7 +95,7 @@ func TestLookingAtASegment(t *testing.T) {
 			Written     int64 `json:"rows_written"`
 		}
 	}](r, "segment", "cost")
-	if cost.Version != 1 || len(cost.Segments) != 5 || cost.Segments[0].Evaluations == 0 {
+	if cost.Version != 1 || len(cost.Segments) != 11 || cost.Segments[0].Evaluations == 0 {
 		t.Errorf("%+v", cost)
 	}
 
@@ -197,7 +197,7 @@ func TestPlanShowsWhatTheFilesWouldDo(t *testing.T) {
 	t.Parallel()
 	r := newRig(t).withShop()
 	r.write("segments/own.yaml", lookedAt)
-	if a := answerOf[planned](r, "plan"); len(a.Segments) != 5 || !a.Changes || !strings.Contains(strings.Join(a.Notes, " "), "no database yet") {
+	if a := answerOf[planned](r, "plan"); len(a.Segments) != 11 || !a.Changes || !strings.Contains(strings.Join(a.Notes, " "), "no database yet") {
 		t.Errorf("%+v", a)
 	}
 	if _, err := os.Stat(filepath.Join(r.dir, "relance.db")); err == nil {
@@ -211,14 +211,14 @@ func TestPlanShowsWhatTheFilesWouldDo(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 	}
-	if same.Changes || len(same.Campaigns) != 3 {
+	if same.Changes || len(same.Campaigns) != 14 {
 		t.Errorf("%+v", same)
 	}
-	wants(t, r.must("plan"), "5 segments as in force", "= win_back (armed)", "The files say what is in force.", "note: ")
+	wants(t, r.must("plan"), "11 segments as in force", "= win_back (armed)", "The files say what is in force.", "note: ")
 
 	size := answerOf[segmentSize](r, "segment", "size", "everybody").Size
 	r.write("segments/own.yaml", strings.Replace(strings.Split(lookedAt, "french:")[0], "at_least: 1", "at_least: 2", 1)+"fresh:\n  match: {bought: {}}\n")
-	r.edit("campaigns/campaigns.yaml", "template: win_back", "template: welcome")
+	r.edit("campaigns/win_back.yaml", "template: win_back}", "template: welcome}")
 	out := r.must("plan", "--examples", "1")
 	wants(t, out, "+ fresh is new", "~ everybody is edited: 0 would enter", "- french is gone from the files", "~ win_back (armed) is edited", "leave: ")
 	a := answerOf[planned](r, "plan")
@@ -276,7 +276,7 @@ func TestPlanBesideADaemonCountsWhoIsUnderWay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.edit("segments/segments.yaml", "last_purchase: {older_than: 60d}", "last_purchase: {older_than: 99y}")
+	r.edit("segments/win_back.yaml", "last_purchase: {older_than: 60d}", "last_purchase: {older_than: 99y}")
 	for _, c := range answerOf[planned](r, "plan").Campaigns {
 		if c.Campaign == "win_back" && (c.UnderWay != 2 || c.DueBy != 1 || c.StepsGone != 1 || c.Leaving != 1 || c.NextDue == "") {
 			t.Errorf("%+v", c)

@@ -134,7 +134,7 @@ func TestASecondProcessOnTheFileIsRefused(t *testing.T) {
 func TestSegmentsAndCampaignsFromTheCommandLine(t *testing.T) {
 	t.Parallel()
 	r := newRig(t).withShop()
-	r.edit("segments/segments.yaml", "cart_left:", "everybody:\n  match: {bought: {at_least: 1}}\ncart_left:")
+	r.edit("segments/abandoned_cart.yaml", "cart_left:", "everybody:\n  match: {bought: {at_least: 1}}\ncart_left:")
 	r.must("sync", "--once")
 	list := r.must("segment", "list")
 	wants(t, list, "everybody", "dormant", "live")
