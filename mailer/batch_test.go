@@ -263,7 +263,7 @@ func TestAProviderThatTakesFewAtOnceKeepsNobodyElseWaiting(t *testing.T) {
 	w := onSQLite(t)
 	f := &few{}
 	other := must(w.m.EnsureAudience(t.Context(), "other", "Other"))(t)
-	w.options.Parallel = 64
+	w.options.Parallel = 8 // batches of 4, of which 8 are looked for at once: 32 of the 50
 	w.options.Senders = map[int64]mailer.Sender{
 		w.audience: {FromEmail: "a@boutique.example", PostalAddress: "x", Provider: f}, other: {FromEmail: "b@boutique.example", PostalAddress: "x", Provider: w.out},
 	}
