@@ -263,17 +263,17 @@ func TestAProviderThatTakesFewAtOnceKeepsNobodyElseWaiting(t *testing.T) {
 	w := onSQLite(t)
 	f := &few{}
 	other := must(w.m.EnsureAudience(t.Context(), "other", "Other"))(t)
-	w.options.Parallel = 8 // batches of 4, of which 8 are looked for at once: 32 of the 50
+	w.options.Parallel = 8 // batches of 4, of which 8 are looked for at once: 32 of the 100
 	w.options.Senders = map[int64]mailer.Sender{
 		w.audience: {FromEmail: "a@boutique.example", PostalAddress: "x", Provider: f}, other: {FromEmail: "b@boutique.example", PostalAddress: "x", Provider: w.out},
 	}
 	w.rebuild()
 	w.arm(cartMails, plainCampaign())
 	var late []int64
-	for i := range 60 {
+	for i := range 110 {
 		id := w.contact(fmt.Sprintf("c%d@example.com", i))
 		w.enter(id, anybody, w.now)
-		if i >= 50 {
+		if i >= 100 {
 			late = append(late, id)
 		}
 	}
@@ -293,7 +293,7 @@ func TestAProviderThatTakesFewAtOnceKeepsNobodyElseWaiting(t *testing.T) {
 		t.Errorf("%d of 10 of the other audience went out in the first step, beside %d", n, f.sent)
 	}
 	w.run()
-	if f.most > 4 || f.sent != 50 {
+	if f.most > 4 || f.sent != 100 {
 		t.Errorf("%d at once, %d in all", f.most, f.sent)
 	}
 }
