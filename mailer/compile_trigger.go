@@ -112,8 +112,13 @@ func (t TriggerSpec) given() []string {
 		name string
 		is   bool
 	}{
-		{triggerEnters, t.Enters != ""}, {triggerLeaves, t.Leaves != ""}, {triggerEvent, t.Event != nil}, {triggerOrder, t.Order != ""},
-		{triggerDate, t.Date != nil}, {triggerStock, t.Stock != nil}, {triggerBroadcast, t.Broadcast != nil},
+		{triggerEnters, t.Enters != ""},
+		{triggerLeaves, t.Leaves != ""},
+		{triggerEvent, t.Event != nil},
+		{triggerOrder, t.Order != ""},
+		{triggerDate, t.Date != nil},
+		{triggerStock, t.Stock != nil},
+		{triggerBroadcast, t.Broadcast != nil},
 	} {
 		if one.is {
 			out = append(out, one.name)
@@ -195,7 +200,9 @@ func wanted(allowed []string) string {
 func (d DateSpec) condition(path string) (rule.Condition, []fault.Problem) {
 	var cond rule.Condition
 	var problems []fault.Problem
-	wrong := func(at, message, want string) { problems = append(problems, fault.Problem{Path: path + at, Message: message, Want: want}) }
+	wrong := func(at, message, want string) {
+		problems = append(problems, fault.Problem{Path: path + at, Message: message, Want: want})
+	}
 	after := rule.Length(d.After)
 	switch d.Of {
 	case dateBirthday:

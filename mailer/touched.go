@@ -50,6 +50,7 @@ func (e *Engine) touched(ctx context.Context, p *pass) (bool, error) {
 		return false, fmt.Errorf("starting campaigns from facts: %w", err)
 	}
 	e.told(t.feeding)
+	e.observe(p, t.moves)
 	return true, nil
 }
 
@@ -121,6 +122,10 @@ func (t *touching) write(ctx context.Context, tx *store.Tx) error {
 	if err != nil || len(standing) == 0 {
 		return err
 	}
+	moves, err := t.e.wake(ctx, tx, t.pass, contactsTouched(standing)) // first: who has bought is not mailed about the cart
+	if err != nil {
+		return err
+	}
 	if err := t.loadJudged(ctx, tx, contactsTouched(standing)); err != nil {
 		return err
 	}
@@ -130,6 +135,7 @@ func (t *touching) write(ctx context.Context, tx *store.Tx) error {
 	if err := t.e.writeFeed(ctx, tx, t.feeding); err != nil {
 		return err
 	}
+	t.moves = append(t.moves, moves...)
 	if err := tx.Upsert(ctx, "trigger_facts", []string{"contact_id", "campaign", "fact"},
 		[]string{"contact_id", "campaign", "fact", "lane", "at", "outcome"}, t.verdicts); err != nil {
 		return fmt.Errorf("keeping what facts came to: %w", err)

@@ -3,6 +3,7 @@ package mailer
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/relance/relance/internal/store"
 	"github.com/relance/relance/segments"
@@ -23,14 +24,11 @@ func (c *campaign) neverBegan(ctx context.Context, q store.Queryer, contactID in
 		if len(rows) == 0 {
 			return starts + ", and that has not happened to the contact since it was armed, or too long before Relance knew.", nil
 		}
-		sentence := starts + ". That happened"
-		for i, r := range rows {
-			if i > 0 {
-				sentence += ", and"
-			}
-			sentence += fmt.Sprintf(" %s and %s", times(r.N), whyNot(r.Outcome))
+		var parts []string
+		for _, r := range rows {
+			parts = append(parts, times(r.N)+" and "+whyNot(r.Outcome))
 		}
-		return sentence + ".", nil
+		return starts + ". That happened " + strings.Join(parts, ", ") + ".", nil
 	}
 	in, err := segments.IsMember(ctx, q, contactID, c.segment)
 	if err != nil {

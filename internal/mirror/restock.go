@@ -27,16 +27,43 @@ func (a *applying) turnStock() error {
 	for _, f := range []facet{products, stocks} {
 		for _, r := range a.changed[f] {
 			ids = append(ids, r.ref.ID)
-			if f == products && !r.found {
-				fresh[r.ref.ID] = true
-			}
+			fresh[r.ref.ID] = fresh[r.ref.ID] || f == products && !r.found
 		}
 	}
 	if len(ids) == 0 {
 		return nil
 	}
 	slices.Sort(ids)
-	ids = slices.Compact(ids)
+	t, err := a.stockTurns(slices.Compact(ids), fresh)
+	if err != nil {
+		return fmt.Errorf("reading what is in stock: %w", err)
+	}
+	if err := execEach(a.ctx, a.tx, "DELETE FROM stock_turns WHERE back_at>0 AND back_at<? AND shop_id=? AND product_id=?", t.old); err != nil {
+		return fmt.Errorf("forgetting what was out of stock: %w", err)
+	}
+	if err := a.tx.Upsert(a.ctx, "stock_turns", []string{"shop_id", "product_id", "out_at"}, []string{"shop_id", "product_id", "out_at", "back_at"}, t.gone); err != nil {
+		return fmt.Errorf("noting what is out of stock: %w", err)
+	}
+	if !a.b.Cause.Triggers() {
+		return execEach(a.ctx, a.tx, "DELETE FROM stock_turns WHERE back_at=0 AND shop_id=? AND product_id=?", t.back)
+	}
+	for i := range t.back {
+		t.back[i] = append([]any{a.now()}, t.back[i]...)
+	}
+	if err := execEach(a.ctx, a.tx, "UPDATE stock_turns SET back_at=? WHERE back_at=0 AND shop_id=? AND product_id=?", t.back); err != nil {
+		return fmt.Errorf("noting what is in stock again: %w", err)
+	}
+	return startFanOuts(a.ctx, a.tx, a.b.ShopID, fanRestock, slices.Sorted(maps.Keys(t.asked)), a.now(), a.now())
+}
+
+// turned is what changed in the stock of a page's products.
+type turned struct {
+	gone, old, back [][]any
+	asked           map[string]bool // products that are back, and their parents
+}
+
+func (a *applying) stockTurns(ids []string, fresh map[string]bool) (turned, error) {
+	t := turned{asked: map[string]bool{}}
 	out := map[string]bool{}
 	if err := readIn(a.ctx, a.tx, "SELECT product_id FROM stock_turns WHERE shop_id=? AND back_at=0 AND product_id IN (%)", []any{a.b.ShopID}, ids, func(r *sqlx.Rows) error {
 		var id string
@@ -44,11 +71,9 @@ func (a *applying) turnStock() error {
 		out[id] = true
 		return err
 	}); err != nil {
-		return fmt.Errorf("reading what is out of stock: %w", err)
+		return t, err
 	}
-	var gone, old, back [][]any
-	asked := map[string]bool{}
-	if err := readIn(a.ctx, a.tx, selectInStock+"WHERE p.shop_id=? AND p.gone_at=0 AND p.id IN (%)", []any{a.b.ShopID}, ids, func(r *sqlx.Rows) error {
+	return t, readIn(a.ctx, a.tx, selectInStock+"WHERE p.shop_id=? AND p.gone_at=0 AND p.id IN (%)", []any{a.b.ShopID}, ids, func(r *sqlx.Rows) error {
 		var id, parent string
 		var there bool
 		if err := r.Scan(&id, &parent, &there); err != nil {
@@ -56,38 +81,21 @@ func (a *applying) turnStock() error {
 		}
 		switch {
 		case there && out[id]:
-			back = append(back, []any{a.now(), a.b.ShopID, id})
-			asked[id], asked[parent] = true, true
+			t.back = append(t.back, []any{a.b.ShopID, id})
+			t.asked[id] = true
+			if account(parent) != "" {
+				t.asked[parent] = true
+			}
 		case !there && !out[id]:
 			since := a.now()
 			if fresh[id] {
 				since = 0 // nobody knows since when
 			}
-			gone = append(gone, []any{a.b.ShopID, id, since, 0})
-			old = append(old, []any{a.now().Add(-keepTurns), a.b.ShopID, id})
+			t.gone = append(t.gone, []any{a.b.ShopID, id, since, 0})
+			t.old = append(t.old, []any{a.now().Add(-keepTurns), a.b.ShopID, id})
 		}
 		return nil
-	}); err != nil {
-		return fmt.Errorf("reading what is in stock: %w", err)
-	}
-	if err := execEach(a.ctx, a.tx, "DELETE FROM stock_turns WHERE back_at>0 AND back_at<? AND shop_id=? AND product_id=?", old); err != nil {
-		return fmt.Errorf("forgetting what was out of stock: %w", err)
-	}
-	if err := a.tx.Upsert(a.ctx, "stock_turns", []string{"shop_id", "product_id", "out_at"}, []string{"shop_id", "product_id", "out_at", "back_at"}, gone); err != nil {
-		return fmt.Errorf("noting what is out of stock: %w", err)
-	}
-	if !a.b.Cause.Triggers() {
-		for i := range back {
-			back[i] = back[i][1:]
-		}
-		return execEach(a.ctx, a.tx, "DELETE FROM stock_turns WHERE back_at=0 AND shop_id=? AND product_id=?", back)
-	}
-	if err := execEach(a.ctx, a.tx, "UPDATE stock_turns SET back_at=? WHERE back_at=0 AND shop_id=? AND product_id=?", back); err != nil {
-		return fmt.Errorf("noting what is in stock again: %w", err)
-	}
-	delete(asked, "")
-	delete(asked, "0")
-	return startFanOuts(a.ctx, a.tx, a.b.ShopID, fanRestock, slices.Sorted(maps.Keys(asked)), a.now(), a.now())
+	})
 }
 
 // selectInStock tells of products whether they are there: what keeps the stock apart decides.
@@ -194,7 +202,9 @@ func (m *Mirror) Restocks(ctx context.Context, q store.Queryer, shopID int64, id
 		}
 	}
 	for _, r := range found {
-		slices.SortFunc(r.Turns, func(a, b StockTurn) int { return cmp.Or(cmp.Compare(a.BackAt, b.BackAt), cmp.Compare(a.OutAt, b.OutAt)) })
+		slices.SortFunc(r.Turns, func(a, b StockTurn) int {
+			return cmp.Or(cmp.Compare(a.BackAt, b.BackAt), cmp.Compare(a.OutAt, b.OutAt))
+		})
 	}
 	return found, nil
 }
