@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"time"
 
 	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/segments/rule"
@@ -216,6 +217,20 @@ func (c *campaign) facts() (n crm.Needs, decides bool) {
 
 // needs says what profiles must hold for the campaign's goal and conditions.
 func (c *campaign) needs() crm.Needs { return c.wants }
+
+// alert tells whether what its contacts do may concern runs that are under way: Deploy notes it, so that facts are told of.
+func (c *campaign) alert() bool {
+	return c.exitIf != nil || c.goal != nil || c.occurrence == OccurrenceCart ||
+		slices.ContainsFunc(c.steps, func(s step) bool { return s.kind == stepUntil || s.kind == stepSplit })
+}
+
+// within is how long after a run began, or was split, what its contact does counts.
+func (c *campaign) within() time.Duration {
+	if c.goal == nil {
+		return standardWithin
+	}
+	return c.goal.within
+}
 
 // wakeNeeds says what profiles must hold for wake besides: what splits count, and what ends runs about carts.
 func (c *campaign) wakeNeeds() crm.Needs {

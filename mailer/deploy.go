@@ -118,7 +118,16 @@ func deployOne(ctx context.Context, tx *store.Tx, id string, spec CampaignSpec, 
 	}
 	return d, tx.Upsert(ctx, "campaigns", []string{"campaign"},
 		[]string{"campaign", "state", "generation", "hash", "armed_at", "reason", "updated_at", "listens"},
-		[][]any{{row.Campaign, row.State, row.Generation, row.Hash, row.ArmedAt, row.Reason, row.UpdatedAt, spec.Trigger.listensTo()}})
+		[][]any{{row.Campaign, row.State, row.Generation, row.Hash, row.ArmedAt, row.Reason, row.UpdatedAt, listensTo(id, spec, segments)}})
+}
+
+// listensTo says which facts of contacts the campaign must be told of: those that start it, and those that concern its runs.
+func listensTo(id string, spec CampaignSpec, segments rule.File) int {
+	told := spec.Trigger.listensTo()
+	if c, _ := compile(id, spec, segments, nil); told == listensToNothing && c.alert() {
+		return listensToFacts
+	}
+	return told
 }
 
 // armAnew lets an armed campaign that waits for other facts than before begin now: what happened until then would start

@@ -110,7 +110,6 @@ type pass struct {
 	campaigns map[string]running
 	shops     map[int64]mirror.Shop
 	fresh     map[int64]mirror.Freshness // by shop, filled as it is asked
-	needs     crm.Needs                  // of everything that wake may look at
 	won       map[[2]string]string       // winners of splits, by campaign and step
 	wake      crm.Instant                // when a broadcast goes on, 0 = none does soon
 }
@@ -207,9 +206,6 @@ func (e *Engine) read(ctx context.Context, p *pass) ([]mirror.Shop, error) {
 		}
 		r := running{campaign: def, state: row.State, reason: row.Reason, generation: row.Generation, armedAt: row.ArmedAt, armed: armed[row.Campaign]}
 		p.campaigns[row.Campaign] = r
-		if r.state != CampaignDraft {
-			p.needs = rule.Union(p.needs, r.wakeNeeds())
-		}
 	}
 	return shops, nil
 }

@@ -63,11 +63,7 @@ func (w *walk) notice(n *enrolment, r running, p *crm.Profile) {
 	if n.SplitAt == 0 {
 		return
 	}
-	within := standardWithin
-	if r.goal != nil {
-		within = r.goal.within
-	}
-	until := min(w.now, n.SplitAt.Add(within))
+	until := min(w.now, n.SplitAt.Add(r.within()))
 	for _, one := range []struct {
 		measure string
 		at      *crm.Instant

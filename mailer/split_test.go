@@ -22,6 +22,7 @@ steps:
 
 func TestASplitGivesEachContactAlwaysTheSameVariantByItsShare(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
+		w.ids = 5000 // the same variants in every run
 		s := written(t, fmt.Sprintf(splitSteps, "click"))
 		s.Occurrence = mailer.Occurrence{Mode: mailer.OccurrenceEach}
 		w.arm("c", s)
@@ -62,6 +63,7 @@ func TestAClearWinnerIsGivenToWhoeverComesLater(t *testing.T) {
 	for _, measure := range []string{"click", "order"} {
 		t.Run(measure, func(t *testing.T) {
 			each(t, func(t *testing.T, w *world) {
+				w.ids = 5000 // the same variants in every run
 				w.arm("c", written(t, fmt.Sprintf(splitSteps, measure)))
 				var ids []int64
 				for i := range 100 {
@@ -103,6 +105,7 @@ func TestAClearWinnerIsGivenToWhoeverComesLater(t *testing.T) {
 
 func TestTheBetterVariantIsTakenInTheEnd(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
+		w.ids = 5000
 		w.arm("c", written(t, fmt.Sprintf(splitSteps, "click")))
 		for i := range 12 {
 			w.enter(w.contact(fmt.Sprintf("c%d@example.com", i)), anybody, w.now)

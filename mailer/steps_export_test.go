@@ -1,40 +1,15 @@
 package mailer
 
 import (
-	"context"
 	"time"
 
 	"github.com/relance/relance/internal/crm"
-	"github.com/relance/relance/internal/store"
 )
 
 // WaitOver is the end of a wait that begins at an instant in a zone.
 func WaitOver(spec WaitSpec, begun time.Time, loc *time.Location) time.Time {
 	k := &compiler{}
 	return k.wait("", spec).over(crm.At(begun), loc).Time()
-}
-
-// Wake looks at the runs of contacts whose facts have changed, as the touch of a contact does.
-func (e *Engine) Wake(ctx context.Context, now time.Time, contacts ...int64) error {
-	p, err := e.begin(ctx, crm.At(now))
-	if err != nil {
-		return err
-	}
-	return e.db.Write(ctx, "mailer.wake", func(tx *store.Tx) error {
-		var lanes []int
-		for _, id := range contacts {
-			lanes = append(lanes, crm.LaneOf(id))
-		}
-		if err := e.fence(ctx, tx, lanes); err != nil {
-			return err
-		}
-		profiles, err := e.profiles(ctx, tx, contacts, p.needs)
-		if err != nil {
-			return err
-		}
-		_, err = e.wake(ctx, tx, p, profiles)
-		return err
-	})
 }
 
 // VariantOf is the variant that a split of equal shares gives to a contact.

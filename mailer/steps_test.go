@@ -1,6 +1,7 @@
 package mailer_test
 
 import (
+	"context"
 	"encoding/json"
 	"testing"
 	"time"
@@ -8,6 +9,8 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/relance/relance/internal/crm"
+	"github.com/relance/relance/internal/mirror"
+	"github.com/relance/relance/internal/store"
 	"github.com/relance/relance/mailer"
 )
 
@@ -29,12 +32,20 @@ func (w *world) event(contact int64, name string, at time.Time, properties map[s
 		[]any{w.shop, mailer.SendID(w.db.NewID()), contact, name, crm.At(at), string(text)})
 }
 
-// wake tells the campaigns that facts of contacts have changed.
+// wake tells the campaigns that facts of contacts have changed, as the maintainer of segments does.
 func (w *world) wake(contacts ...int64) {
 	w.tb.Helper()
-	if err := w.e.Wake(w.tb.Context(), w.now, contacts...); err != nil {
-		w.tb.Fatal(err)
+	w.touch(contacts...)
+	w.run()
+}
+
+func (w *world) touch(contacts ...int64) {
+	w.tb.Helper()
+	var touches []mirror.Touch
+	for _, id := range contacts {
+		touches = append(touches, mirror.Touch{ContactID: id, SourceAt: crm.At(w.now)})
 	}
+	w.write(func(tx *store.Tx) error { return mirror.WriteTouches(context.Background(), tx, touches) })
 }
 
 func (w *world) started(contact int64) {

@@ -3,27 +3,44 @@ package mailer
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
+	"time"
 
 	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/store"
+	"github.com/relance/relance/segments/rule"
 )
 
+// lateFacts is how long after the time that a goal gives a fact may come to be known and still count.
+const lateFacts = 7 * 24 * time.Hour
+
 // wake looks at the runs of contacts whose facts have changed: one whose goal is reached, whose exit_if holds or whose cart
-// was bought ends, its waiting mail with it; one that waits for what has happened goes on. profiles are loaded in this
-// transaction with pass.needs at least; the lanes of the contacts are fenced. The caller calls observe on the moves that it
-// returns, once the transaction is committed.
-func (e *Engine) wake(ctx context.Context, tx *store.Tx, p *pass, profiles map[int64]*crm.Profile) ([]move, error) {
-	contacts := slices.Sorted(maps.Keys(profiles))
-	if len(contacts) == 0 {
-		return nil, nil
-	}
+// was bought ends, its waiting mail with it; one that waits for what has happened goes on. The lanes of the contacts are
+// fenced; their profiles are loaded here, where there is a run that looks at them. The caller gives the moves to observe
+// once the transaction is committed. touched calls it.
+func (e *Engine) wake(ctx context.Context, tx *store.Tx, p *pass, contacts []int64) ([]move, error) {
 	var rows []enrolment
 	if err := selectIn(ctx, tx, &rows, "SELECT "+enrolmentCols+" FROM enrolments WHERE contact_id IN (?) ORDER BY id", contacts); err != nil {
 		return nil, fmt.Errorf("reading enrolments: %w", err)
 	}
-	w := e.newWalk(p, tx, maps.Clone(profiles))
+	var needs crm.Needs
+	var looked []int64
+	rows = slices.DeleteFunc(rows, func(n enrolment) bool {
+		r, ok := p.campaigns[n.Campaign]
+		if !ok || !r.alert() || !n.open() && (n.TriggeredAt.Add(r.within()+lateFacts) < p.now || n.noticed(r)) {
+			return true
+		}
+		needs, looked = rule.Union(needs, r.wakeNeeds()), append(looked, n.ContactID)
+		return false
+	})
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	profiles, err := e.profiles(ctx, tx, looked, needs)
+	if err != nil {
+		return nil, err
+	}
+	w := e.newWalk(p, tx, profiles)
 	if err := w.ledgers(ctx, rows); err != nil {
 		return nil, err
 	}
@@ -34,6 +51,11 @@ func (e *Engine) wake(ctx context.Context, tx *store.Tx, p *pass, profiles map[i
 		return nil, fmt.Errorf("moving runs of contacts that changed: %w", err)
 	}
 	return w.moves, nil
+}
+
+// noticed tells whether nothing that the run's contact may do is news any more.
+func (n *enrolment) noticed(r running) bool {
+	return (n.GoalAt > 0 || r.goal == nil) && (n.SplitAt == 0 || n.ClickedAt > 0 && n.OrderedAt > 0)
 }
 
 // touched looks at one run.
