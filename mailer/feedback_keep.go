@@ -29,13 +29,10 @@ func (e *Engine) pruneEvents(ctx context.Context, p *pass) (worked bool, err err
 	}
 	if len(old) == 0 {
 		e.prunedAt = p.now
+		return false, e.pruneFlow(ctx, p)
 	}
 	err = e.db.WriteBackground(ctx, "mailer.events_pruned", func(tx *store.Tx) error {
 		if err := e.fence(ctx, tx, lanesOfEvents(old)); err != nil {
-			return err
-		}
-		if len(old) == 0 {
-			_, err := tx.ExecContext(ctx, "DELETE FROM event_flow WHERE hour_at<?", p.now.Add(-flowKept))
 			return err
 		}
 		return deleteEvents(ctx, tx, old)
@@ -43,7 +40,24 @@ func (e *Engine) pruneEvents(ctx context.Context, p *pass) (worked bool, err err
 	if err != nil {
 		return false, fmt.Errorf("removing old events: %w", err)
 	}
-	return len(old) > 0, nil
+	return true, nil
+}
+
+// pruneFlow removes the hours that prove nothing any more: a few rows.
+func (e *Engine) pruneFlow(ctx context.Context, p *pass) error {
+	var n int
+	before := p.now.Add(-flowKept)
+	err := e.db.Read().GetContext(ctx, &n, "SELECT COUNT(*) FROM event_flow WHERE hour_at<?", before)
+	if err == nil && n > 0 {
+		err = e.db.WriteBackground(ctx, "mailer.flow_pruned", func(tx *store.Tx) error {
+			_, err := tx.ExecContext(ctx, "DELETE FROM event_flow WHERE hour_at<?", before)
+			return err
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("removing what is known of old events: %w", err)
+	}
+	return nil
 }
 
 func deleteEvents(ctx context.Context, tx *store.Tx, old []eventRow) error {

@@ -153,7 +153,9 @@ func notInTheWay(name string) string {
 		return "this story's campaigns wait for segments; mailer has runs of its own"
 	case "mailer.break":
 		return "nobody complains in this story; mailer has runs of its own"
-	case "mailer.depart", "mailer.forget":
+	case "mailer.events", "mailer.events_found", "mailer.events_pruned", "mailer.flow_pruned", "mailer.digest", "mailer.unknown":
+		return "this world's provider says nothing of mails; mailer has runs of its own"
+	case "mailer.depart", "mailer.forget", "mailer.forget_events":
 		return "what the mailer makes of such a wish"
 	case "mirror.retry":
 		return "somebody's wish, of one commit"
