@@ -46,7 +46,7 @@ type cli struct {
 	Contact  contactCmd  `cmd:"" help:"Look at one person; merge, split, erase."`
 
 	Quarantine quarantineCmd `cmd:"" help:"Look at records that cannot be understood, and have them read again."`
-	Doctor     doctorCmd     `cmd:"" help:"Write a diagnosis of a shop that can be shared."`
+	Doctor     doctorCmd     `cmd:"" help:"Find the cause of trouble with a shop, or with mails."`
 
 	Adopt adoptCmd `cmd:"" help:"Let a copied, moved or restored database send from here."`
 

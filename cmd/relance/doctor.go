@@ -21,7 +21,7 @@ import (
 	"github.com/relance/relance/sync/engine"
 )
 
-type doctorCmd struct {
+type doctorShopCmd struct {
 	Shop    string `arg:"" help:"Name of the shop."`
 	Out     string `help:"File to write it to, instead of standard output." placeholder:"FILE"`
 	Offline bool   `help:"Do not ask the shop."`
@@ -29,7 +29,7 @@ type doctorCmd struct {
 }
 
 // Help says what it holds and what it does not.
-func (doctorCmd) Help() string {
+func (doctorShopCmd) Help() string {
 	return "Writes down what somebody needs who is to help: version and platform, what the shop answers to a probe, every stream with its\n" +
 		"position, age and error, counts, reasons of quarantine with how many, webhooks, tasks, budget, clocks and the database.\n" +
 		"It holds no key, no secret, no e-mail address and no record; read it before you share it all the same. Nothing is changed.\n\n" +
@@ -99,7 +99,7 @@ type diagnosedTopic struct {
 }
 
 // Run writes the diagnosis.
-func (c *doctorCmd) Run(d *deps) error {
+func (c *doctorShopCmd) Run(d *deps) error {
 	cfg, err := d.load()
 	if err != nil {
 		return err
