@@ -19,7 +19,7 @@ func (k *compiler) set(path string, raw map[string]string) map[string]string {
 	out := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(raw)) {
 		own, ours := strings.CutPrefix(name, mirror.AttributePrefix)
-		at := path + ".'" + strings.ReplaceAll(name, "'", `\'`) + "'"
+		at := path + strings.TrimPrefix(yamlPath(name), "$")
 		switch value := raw[name]; {
 		case !ours:
 			k.wrong(at, quoted(name)+" belongs to the shops", "a name that begins with relance., such as relance."+clip(name, 20))
