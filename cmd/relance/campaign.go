@@ -68,7 +68,7 @@ func (c *campaignListCmd) Run(d *deps) error {
 	t := tabwriter.NewWriter(d.out, 0, 0, 2, ' ', 0)
 	for _, i := range infos {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", i.ID, i.State, armedSince(i), sends(i), i.Title)
-		for _, note := range []string{cameBack(i), i.Reason, i.NotMailed} {
+		for _, note := range append([]string{cameBack(i), i.Reason, i.NotMailed}, stepNotes(i)...) {
 			if note != "" {
 				fmt.Fprintf(t, "\t\t\t%s\t\n", note)
 			}
@@ -93,6 +93,28 @@ func cameBack(i mailer.CampaignInfo) string {
 		}
 	}
 	return strings.Join(parts, ", ")
+}
+
+// stepNotes says what a campaign's steps have come to: goals, splits, calls that were given up.
+func stepNotes(i mailer.CampaignInfo) []string {
+	var notes []string
+	if i.Goals > 0 {
+		notes = append(notes, fmt.Sprintf("%d reached the goal", i.Goals))
+	}
+	for _, s := range i.Splits {
+		var parts []string
+		for _, v := range s.Variants {
+			parts = append(parts, fmt.Sprintf("%s: %d runs, %d clicked, %d ordered, %d goals", v.Variant, v.Entered, v.Clicks, v.Orders, v.Goal))
+		}
+		if s.Winner != "" {
+			parts = append(parts, "winner: "+s.Winner+" ("+s.Why+")")
+		}
+		notes = append(notes, "split "+s.Step+": "+strings.Join(parts, "; "))
+	}
+	if n := i.Calls["parked"]; n > 0 {
+		notes = append(notes, fmt.Sprintf("%d calls were given up: the web service did not take them for a day", n))
+	}
+	return notes
 }
 
 func sends(i mailer.CampaignInfo) string {

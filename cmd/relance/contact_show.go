@@ -60,6 +60,15 @@ type shownContact struct {
 	Carts      []shownCart    `json:"open_carts"`
 	Mails      []shownMail    `json:"mail_events"`       // newest first, at most 50
 	Erasure    string         `json:"erasure,omitempty"` // erasing, erased
+	// Attributes are what Relance itself knows; of two of one name the later is in force.
+	Attributes []shownAttribute `json:"attributes"`
+}
+
+type shownAttribute struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+	SetBy string `json:"set_by"`
+	SetAt string `json:"set_at"`
 }
 
 type shownAccount struct {
@@ -170,7 +179,10 @@ func shown(card mirror.Card) shownContact {
 		Version: 1, Contact: idText(c.ID), Audience: card.Audience, Live: card.Live, Email: c.Email, FirstName: c.FirstName, LastName: c.LastName, Locale: c.Locale,
 		Country: c.Country, City: c.City, Zone: c.Zone, Birthday: c.Birthday, HomeShop: card.HomeShop, Since: rfc(c.CreatedAt), MergedInto: idText(c.MergedInto),
 		Erased: rfc(c.ErasedAt), Aliases: append([]string{}, card.Aliases...), Accounts: []shownAccount{}, Merges: []shownMerge{}, Consents: []shownConsent{},
-		Stats: []shownStats{}, Carts: []shownCart{}, Mails: []shownMail{}, Erasure: card.Erasure,
+		Stats: []shownStats{}, Carts: []shownCart{}, Mails: []shownMail{}, Erasure: card.Erasure, Attributes: []shownAttribute{},
+	}
+	for _, a := range card.Attributes {
+		s.Attributes = append(s.Attributes, shownAttribute{mirror.AttributePrefix + a.Name, a.Value, a.SetBy, rfc(a.SetAt)})
 	}
 	for _, a := range card.Accounts {
 		s.Accounts = append(s.Accounts, shownAccount{a.Shop, a.ID, a.Email, rfc(a.RegisteredAt)})
@@ -224,6 +236,9 @@ func (s shownContact) print(out io.Writer) {
 	line("born", s.Birthday)
 	line("since", s.Since)
 	line("home shop", s.HomeShop)
+	for _, a := range s.Attributes {
+		line("attribute", a.Name+" "+a.Value, a.SetBy, a.SetAt)
+	}
 	for _, a := range s.Accounts {
 		line("account", a.Shop+" "+a.ID, a.Email, a.Registered)
 	}

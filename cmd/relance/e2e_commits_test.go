@@ -151,6 +151,8 @@ func notInTheWay(name string) string {
 		return "somebody's wish: internal/mirror dies at every commit of it"
 	case "mailer.touched", "mailer.broadcast", "mailer.sweep":
 		return "this story's campaigns wait for segments; mailer has runs of its own"
+	case "mailer.calls", "mailer.split":
+		return "this story's campaigns call nobody and try nothing; mailer has runs of its own"
 	case "mailer.break":
 		return "nobody complains in this story; mailer has runs of its own"
 	case "mailer.events", "mailer.events_found", "mailer.events_pruned", "mailer.flow_pruned", "mailer.digest", "mailer.unknown":

@@ -159,7 +159,7 @@ func (l lasting) app(ctx context.Context, cfg *config.Config) (*app, error) {
 		Log: l.log.Named("segments"), Metrics: l.meters.segments, Wall: o.wall, Used: uses(cfg.Campaigns), Listening: mailer.Listening,
 	})
 	a.mailer = mailer.NewEngine(a.mirror, a.leases, mailer.EngineOptions{
-		Renderer: cfg.Templates, Senders: senders, PublicURL: cfg.PublicURL, Keys: a.keys, Freshness: o.freshness,
+		Renderer: cfg.Templates, Senders: senders, PublicURL: cfg.PublicURL, Keys: a.keys, Secrets: mailer.SecretsOf(cfg.Campaigns), Freshness: o.freshness,
 		Evaluate: evaluator(a.segments), Needs: needsOf(a.segments, uses(cfg.Campaigns)), Metrics: l.meters.mailer, Log: l.log.Named("mailer"), Wall: o.wall,
 		EventsKept: cfg.Retention.Events, SendingAllowed: l.place.allowed,
 	})
