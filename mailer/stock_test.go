@@ -42,7 +42,7 @@ func TestWhoAskedHearsThatAProductIsThereAgain(t *testing.T) {
 	eachChain(t, func(t *testing.T, c *chain) {
 		c.begin(mailer.CampaignFile{"back": tells(mailer.TriggerSpec{Stock: &mailer.StockSpec{}})})
 		c.readAs(crm.CauseBackfill, shopProduct("70", "", true), shopProduct("71", "70", true), shopProduct("8", "", false))
-		c.read(ask("early", zoeMail, "71", c.now)) // it is there
+		c.read(ask("early", "kim@example.com", "71", c.now)) // it is there
 		c.stock("71", "70", false)
 		c.now = c.now.Add(time.Minute)
 		c.read(ask("1", zoeMail, "71", c.now), ask("2", zoeMail, "71", c.now), ask("3", "ana@example.com", "70", c.now), ask("4", "lea@example.com", "8", c.now),

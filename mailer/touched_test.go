@@ -154,7 +154,7 @@ func TestAFactDatedAheadStartsAtItsInstant(t *testing.T) {
 		due := c.now.Add(3 * time.Hour)
 		c.read(shopOrder("1", zoeMail, crm.StateAccepted, due, nil))
 		c.liveAt(due.Add(-time.Millisecond))
-		c.expectMails(0)
+		c.expectRuns(map[string]int{"placed": 0})
 		next, worked, err := c.e.Step(t.Context(), c.now)
 		if err != nil || worked || !next.Equal(due) {
 			t.Fatal(next, worked, err)
