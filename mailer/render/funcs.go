@@ -9,12 +9,16 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/relance/relance/mailer"
 )
 
 // funcs are what templates may call, besides those of text/template. They are bound to the template's locale.
 //
 //	date t         the day as people write it: "12 septembre 2026"; "" for the zero time
 //	lines s        the non-empty lines of s (a postal address)
+//	signature .Sender
+//	               name and postal address in lines, the name once
 //	initial s      the first letter, upper case; "•" for an empty name
 //	first n list   its first n; after n list: those behind them; both may be empty
 //	rows n list    the list in rows of n, for a grid
@@ -32,18 +36,19 @@ import (
 func funcs(locale string) map[string]any {
 	language, _, _ := strings.Cut(normalise(locale), "-")
 	return map[string]any{
-		"date":    func(t time.Time) string { return date(language, t) },
-		"lines":   lines,
-		"initial": initial,
-		"first":   first,
-		"after":   after,
-		"rows":    rows,
-		"link":    func(name, to string) part { return part{Name: name, URL: to} },
-		"say":     func(title, text string) part { return part{Name: title, Text: text} },
-		"mailto":  mailto,
-		"share":   share,
-		"public":  public,
-		"blanks":  func() htmltemplate.HTML { return htmltemplate.HTML(strings.Repeat("&#847;&zwnj;&nbsp;", blanks)) }, //nolint:gosec // a constant
+		"date":      func(t time.Time) string { return date(language, t) },
+		"lines":     lines,
+		"signature": signature,
+		"initial":   initial,
+		"first":     first,
+		"after":     after,
+		"rows":      rows,
+		"link":      func(name, to string) part { return part{Name: name, URL: to} },
+		"say":       func(title, text string) part { return part{Name: title, Text: text} },
+		"mailto":    mailto,
+		"share":     share,
+		"public":    public,
+		"blanks":    func() htmltemplate.HTML { return htmltemplate.HTML(strings.Repeat("&#847;&zwnj;&nbsp;", blanks)) }, //nolint:gosec // a constant
 		"outlook_open": func() htmltemplate.HTML {
 			return `<!--[if mso]><table role="presentation" align="center" width="600" cellpadding="0" cellspacing="0" border="0"><tr><td><![endif]-->`
 		},
@@ -135,6 +140,15 @@ func lines(s string) []string {
 		}
 	}
 	return out
+}
+
+// signature leaves the name out where the address begins with it.
+func signature(s mailer.SenderData) []string {
+	address := lines(s.PostalAddress)
+	if s.Name == "" || len(address) > 0 && strings.HasPrefix(strings.ToLower(address[0]), strings.ToLower(s.Name)) {
+		return address
+	}
+	return append([]string{s.Name}, address...)
 }
 
 func initial(s string) string {

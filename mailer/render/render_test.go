@@ -298,6 +298,7 @@ func TestFunctionsOfTemplates(t *testing.T) {
 		`{{share "Look" .Shop.URL}}`:                                       "mailto:?subject=Look&body=https%3A%2F%2Fboutique.example%2F",
 		`{{.Event.product_id}}{{with .Event.size}}{{.}}{{else}}–{{end}}`:   "18–",
 		`{{initial "  éclair"}}{{initial ""}}`:                             "É•",
+		`{{range signature .Sender}}{{.}}/{{end}}`:                         "Maison Alba SARL/12 rue des Lilas/69003 Lyon/France/",
 		`{{date .LastOrder.PlacedAt}}`:                                     "12 September 2026",
 	} {
 		guarded := "{{if .Contact.Email}}" + text + "{{end}}|"

@@ -103,7 +103,11 @@ func TestEveryMailIsGoodToLookAt(t *testing.T) {
 		if err := chromedp.Do(ctx, chromedp.Navigate(server.URL+path)); err != nil {
 			t.Fatal(err)
 		}
-		for _, v := range views() {
+		of := views()
+		if strings.HasSuffix(path, ".bare") {
+			of = of[:2]
+		}
+		for _, v := range of {
 			see(ctx, t, v)
 			found, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](look))
 			if err != nil {
