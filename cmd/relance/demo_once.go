@@ -45,7 +45,7 @@ type demoResult struct {
 }
 
 // once plays a fixed scene: three carts are left and one of them is bought after all; somebody registers; a recorded customer
-// reaches the sixtieth day. It ends when their four mails have been handed over and nothing is left to do.
+// reaches the sixtieth day. It ends when their five mails have been handed over and nothing is left to do.
 func (m *demo) once(ctx context.Context) error {
 	people, err := subscribers(m.shop)
 	if err != nil {
@@ -67,7 +67,7 @@ func (m *demo) once(ctx context.Context) error {
 	if _, err := m.shop.CreateCustomer(newcomer); err != nil { //nolint:contextcheck // the shop's own webhooks end with the shop, not with a context
 		return err
 	}
-	want := map[string]int64{"abandoned_cart": 2, "welcome": 1, "win_back": 1}
+	want := map[string]int64{"abandoned_cart": 2, "order_confirmation": 1, "welcome": 1, "win_back": 1}
 	err = until(ctx, 90*time.Second, "the mails", func(ctx context.Context) (bool, error) {
 		sent, open, err := m.sends(ctx)
 		if err != nil || open > 0 {

@@ -66,13 +66,17 @@ func (n *narrator) mirrored(kinds map[string]mirror.Count, contacts int64) {
 func (n *narrator) segments(infos []segments.Info) {
 	n.line("Segments")
 	for _, i := range infos {
-		n.line("  %5d  %-11s %s", i.Size, i.ID, i.Title)
+		n.line("  %5d  %-13s %s", i.Size, i.ID, i.Title)
 	}
 	n.line("")
 }
 
 func (n *narrator) armed(a mailer.Audience) {
-	n.line("Armed %-15s %s; the %d who are in it now are not mailed", a.Campaign, a.Starts, a.Members)
+	if a.Segment == "" {
+		n.line("Armed %-18s %s", a.Campaign, a.Starts)
+		return
+	}
+	n.line("Armed %-18s %s; the %d who are in it now are not mailed", a.Campaign, a.Starts, a.Members)
 }
 
 func (n *narrator) open() {

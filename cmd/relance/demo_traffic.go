@@ -41,6 +41,7 @@ type traffic struct {
 	people []person
 	rnd    *rand.Rand
 	drafts []int64 // carts that may still be bought
+	paid   []int64 // orders that may still be shipped
 	next   int
 }
 
@@ -110,8 +111,10 @@ func (t *traffic) pick() func() error {
 		return t.leave
 	case n < 5:
 		return t.buy
-	case n < 7:
+	case n < 6:
 		return t.order
+	case n < 7:
+		return t.ship
 	case n < 9:
 		return t.register
 	}
@@ -166,6 +169,7 @@ func (t *traffic) buy() error {
 	t.drafts = t.drafts[:len(t.drafts)-1]
 	err := t.shop.PlaceDraft(id, "")
 	if err == nil {
+		t.paid = append(t.paid, id)
 		t.say.event(t.clock.Now(), "✔ cart %d is bought", id)
 	}
 	return err
@@ -175,7 +179,22 @@ func (t *traffic) order() error {
 	s := t.spec()
 	id, err := t.shop.CreateOrder(s)
 	if err == nil {
+		t.paid = append(t.paid, id)
 		t.say.event(t.clock.Now(), "✔ %s orders (%d)", s.FirstName, id)
+	}
+	return err
+}
+
+// ship sends the oldest order that waits on its way.
+func (t *traffic) ship() error {
+	if len(t.paid) == 0 {
+		return t.order()
+	}
+	id := t.paid[0]
+	t.paid = t.paid[1:]
+	err := t.shop.UpdateOrder(id, wooshop.OrderChange{Status: "completed"})
+	if err == nil {
+		t.say.event(t.clock.Now(), "→ order %d is shipped", id)
 	}
 	return err
 }

@@ -61,7 +61,9 @@ func TestDemoOnceSaysWhatTheShopHasAndLeavesNothing(t *testing.T) {
 	}
 	var mails, segments map[string]int
 	part("mails", &mails)
-	if diff := cmp.Diff(map[string]int{"abandoned_cart": 2, "welcome": 1, "win_back": 1}, mails); diff != "" {
+	if diff := cmp.Diff(map[string]int{
+		"abandoned_cart": 2, "order_confirmation": 1, "welcome": 1, "win_back": 1, "vip": 0, "cross_sell": 0, "review_request": 0, "order_shipped": 0, "order_refunded": 0,
+	}, mails); diff != "" {
 		t.Errorf("mails (-want +got):\n%s", diff)
 	}
 	part("segments", &segments)
