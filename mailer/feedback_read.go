@@ -178,8 +178,16 @@ func CameBackText(name string) string {
 
 func cameBackTexts() [][2]string {
 	return [][2]string{
-		{EventDelivered, "delivered"}, {EventOpened, "opened"}, {EventClicked, "clicked"}, {EventBounced, "bounced"}, {EventComplained, "called spam"},
-		{EventUnsubscribed, "unsubscribed"}, {softBounce, "came back for now"}, {EventDropped, "dropped by the provider"}, {EventDelayed, "delayed"},
-		{EventOpened + machineSuffix, "opened by machines"}, {EventClicked + machineSuffix, "clicked by machines"},
+		{EventDelivered, "delivered"},
+		{EventOpened, "opened"},
+		{EventClicked, "clicked"},
+		{EventBounced, "bounced"},
+		{EventComplained, "called spam"},
+		{EventUnsubscribed, "unsubscribed"},
+		{softBounce, "came back for now"},
+		{EventDropped, "dropped by the provider"},
+		{EventDelayed, "delayed"},
+		{EventOpened + machineSuffix, "opened by machines"},
+		{EventClicked + machineSuffix, "clicked by machines"},
 	}
 }

@@ -208,7 +208,7 @@ func TestB48_EachEventCountsOnce(t *testing.T) {
 				events = append(events, e)
 			}
 		}
-		random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test
+		random := rand.New(rand.NewPCG(1, 2))
 		var posted []sendgridtest.Event
 		for i, e := range events {
 			for range []int{1, 3, 46}[i%3] {

@@ -16,7 +16,7 @@ type CampaignInfo struct {
 	Title      string      `json:"title"`
 	Kind       string      `json:"kind"`
 	State      string      `json:"state"`
-	Reason     string      `json:"reason,omitempty"` // why it is paused
+	Reason     string      `json:"reason,omitempty"`  // why it is paused
 	Starts     string      `json:"starts"`            // what starts it: "when somebody enters idle_cart"
 	Segment    string      `json:"segment,omitempty"` // that its trigger looks at, "" when it looks at none
 	Audience   string      `json:"audience"`
@@ -28,9 +28,9 @@ type CampaignInfo struct {
 	Sends map[string]int64 `json:"sends"`
 	// CameBack counts mails by what became of them, each once a kind, under the names of CameBack.
 	CameBack map[string]int64 `json:"came_back"`
-	Goals  int64            `json:"goals"`            // runs that reached the campaign's goal, without the holdout
-	Splits []SplitInfo      `json:"splits,omitempty"` // in the order of the steps
-	Calls  map[string]int64 `json:"calls,omitempty"`  // of web services that are over: done, parked, dropped
+	Goals    int64            `json:"goals"`            // runs that reached the campaign's goal, without the holdout
+	Splits   []SplitInfo      `json:"splits,omitempty"` // in the order of the steps
+	Calls    map[string]int64 `json:"calls,omitempty"`  // of web services that are over: done, parked, dropped
 	// NotMailed says how many were not mailed since it was before arming; "" when none were.
 	NotMailed string `json:"not_mailed,omitempty"`
 
@@ -57,7 +57,7 @@ func Infos(ctx context.Context, q store.Queryer) ([]CampaignInfo, error) {
 		}
 		infos = append(infos, CampaignInfo{
 			entered: entered,
-			ID: r.Campaign, Title: c.title, Kind: c.kind, State: r.State, Reason: r.Reason, Starts: c.sentence, Segment: c.segment, Audience: c.audience,
+			ID:      r.Campaign, Title: c.title, Kind: c.kind, State: r.State, Reason: r.Reason, Starts: c.sentence, Segment: c.segment, Audience: c.audience,
 			Generation: r.Generation, ArmedAt: r.ArmedAt, Entries: map[string]int64{}, Sends: map[string]int64{}, CameBack: map[string]int64{},
 			Splits: c.splitInfos(), Calls: map[string]int64{},
 		})

@@ -13,7 +13,7 @@ func (w *daemon) events() web.EventsFunc {
 			continue
 		}
 		// A key that cannot be read was refused at load; whatever it may be, nothing is taken by it.
-		key, _ := sendgrid.ParseEventKey(w.cfg.Audiences[s.Audience].SendGrid.WebhookKey) //nolint:errcheck // see above
+		key, _ := sendgrid.ParseEventKey(w.cfg.Audiences[s.Audience].SendGrid.WebhookKey)
 		byName[s.Audience] = sendgrid.EventAudience{ID: s.AudienceID, Key: key}
 	}
 	return sendgrid.NewEventReceiver(w.mirror, sendgrid.EventOptions{

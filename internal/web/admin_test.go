@@ -52,8 +52,10 @@ func sampleOverview() Overview {
 			{ID: "vip", Title: "Bought three times", Size: 1204, State: "building", BuildDone: 300, BuildTotal: 1000},
 		},
 		Campaigns: []Campaign{
-			{ID: "cart", Title: "Your cart is waiting", Segment: "cart_left", State: "armed", ArmedAt: now.Add(-time.Hour), Sends: []SendCount{{"accepted", 12}, {"deferred", 2}, {"refused", 3}, {"unknown", 1}, {"ready", 0}},
-				CameBack: []Outcome{{"delivered", "delivered", 1190}, {"clicked", "clicked", 7}, {"bounced", "bounced", 0}}},
+			{
+				ID: "cart", Title: "Your cart is waiting", Segment: "cart_left", State: "armed", ArmedAt: now.Add(-time.Hour), Sends: []SendCount{{"accepted", 12}, {"deferred", 2}, {"refused", 3}, {"unknown", 1}, {"ready", 0}},
+				CameBack: []Outcome{{"delivered", "delivered", 1190}, {"clicked", "clicked", 7}, {"bounced", "bounced", 0}},
+			},
 			{ID: "win_back", Title: "We miss you", Segment: "lapsed", State: "draft", Sends: []SendCount{}, CameBack: []Outcome{}},
 		},
 		Work: Work{Unknown: 1},

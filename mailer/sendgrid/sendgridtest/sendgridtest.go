@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -183,10 +184,7 @@ const Browser = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (K
 
 // With gives a copy of an event with a field changed; nil removes it.
 func (e Event) With(field string, value any) Event {
-	out := Event{}
-	for k, v := range e {
-		out[k] = v
-	}
+	out := maps.Clone(e)
 	if out[field] = value; value == nil {
 		delete(out, field)
 	}
