@@ -69,7 +69,7 @@ func (g *gating) landingLinks(c *candidate, d *Data) (err error) {
 			return err
 		}
 	}
-	if len(d.Picks) > 0 || d.Coupon != nil || d.Cart != nil || d.LastOrder != nil {
+	if g.shows(c.sendRow, "Landing") && (len(d.Picks) > 0 || d.Coupon != nil || d.Cart != nil || d.LastOrder != nil) {
 		d.Landing, err = link(place{shopID: c.ShopID})
 	}
 	return err

@@ -9,7 +9,7 @@ import (
 // utm is what links to one shop carry for its statistics. The zero utm leaves every address alone.
 type utm struct {
 	shop   string // host without www.; links to it and to what lies below it are meant
-	params []string
+	params string // as a query has them
 }
 
 const (
@@ -37,10 +37,8 @@ func newUTM(s UTMSpec, campaign, content, shopAddress string) utm {
 	if s.Off || !ok || host == "" {
 		return utm{}
 	}
-	return utm{shop: host, params: []string{
-		"utm_source=" + url.QueryEscape(orElse(s.Source, utmSource)), "utm_medium=" + url.QueryEscape(orElse(s.Medium, utmMedium)),
-		"utm_campaign=" + url.QueryEscape(orElse(s.Campaign, campaign)), "utm_content=" + url.QueryEscape(content),
-	}}
+	return utm{shop: host, params: "utm_source=" + url.QueryEscape(orElse(s.Source, utmSource)) + "&utm_medium=" + url.QueryEscape(orElse(s.Medium, utmMedium)) +
+		"&utm_campaign=" + url.QueryEscape(orElse(s.Campaign, campaign)) + "&utm_content=" + url.QueryEscape(content)}
 }
 
 // utmContent names a step, and the variants of splits on the way to it ("split=b,…"): "second", "second-b".
@@ -59,31 +57,29 @@ func (u utm) add(address string) string {
 	if !ok || !u.leadsToShop(hostOf(rest)) {
 		return address
 	}
-	before, fragment, marked := strings.Cut(address, "#")
+	before := address
+	if i := strings.IndexByte(address, '#'); i >= 0 {
+		before = address[:i]
+	}
 	_, query, asked := strings.Cut(before, "?")
-	add := u.missing(query)
-	if len(add) == 0 {
-		return address
-	}
+	add, by := u.missing(query), "&"
 	switch {
+	case add == "":
+		return address
 	case !asked:
-		before += "?"
-	case query != "" && !strings.HasSuffix(query, "&"):
-		before += "&"
+		by = "?"
+	case query == "", strings.HasSuffix(query, "&"):
+		by = ""
 	}
-	before += strings.Join(add, "&")
-	if marked {
-		before += "#" + fragment
-	}
-	return before
+	return before + by + add + address[len(before):]
 }
 
 // missing are the parameters that a query does not set already.
-func (u utm) missing(query string) []string {
+func (u utm) missing(query string) string {
 	if !strings.Contains(query, "utm_") {
 		return u.params
 	}
-	return slices.DeleteFunc(slices.Clone(u.params), func(p string) bool {
+	left := slices.DeleteFunc(strings.Split(u.params, "&"), func(p string) bool {
 		name := p[:strings.IndexByte(p, '=')]
 		for pair := range strings.SplitSeq(query, "&") {
 			if set, _, _ := strings.Cut(pair, "="); set == name {
@@ -92,6 +88,7 @@ func (u utm) missing(query string) []string {
 		}
 		return false
 	})
+	return strings.Join(left, "&")
 }
 
 func (u utm) leadsToShop(host string) bool {

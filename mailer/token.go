@@ -116,7 +116,7 @@ func (k Key) begin(p purpose) []byte {
 
 // signer signs many tokens of one purpose with one key. Not for concurrent use.
 type signer struct {
-	label   string
+	label   []byte
 	bytes   int
 	hash    hash.Hash
 	letters *base32.Encoding
@@ -125,19 +125,26 @@ type signer struct {
 
 func (k Key) signer(p purpose) *signer {
 	return &signer{
-		label: p.label(), bytes: p.macBytes(), hash: hmac.New(sha256.New, k.Secret), sum: make([]byte, 0, sha256.Size),
-		// Lower-case letters and digits, so that no mail program cuts the link at a sign.
-		letters: base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding),
+		label: []byte(p.label()), bytes: p.macBytes(), hash: hmac.New(sha256.New, k.Secret), sum: make([]byte, 0, sha256.Size),
+		letters: base32.StdEncoding.WithPadding(base32.NoPadding),
 	}
 }
 
-// finish appends the signature to a token that lacks only that.
+// finish appends the signature to a token that lacks only that: lower-case letters and digits, so that no mail program cuts
+// the link at a sign.
 func (s *signer) finish(token []byte) []byte {
 	s.hash.Reset()
-	s.hash.Write([]byte(s.label))
+	s.hash.Write(s.label)
 	s.hash.Write(token)
 	s.sum = s.hash.Sum(s.sum[:0])
-	return s.letters.AppendEncode(append(token, '.'), s.sum[:s.bytes])
+	body := len(token)
+	token = s.letters.AppendEncode(append(token, '.'), s.sum[:s.bytes])
+	for i := body; i < len(token); i++ {
+		if 'A' <= token[i] && token[i] <= 'Z' {
+			token[i] |= 0x20
+		}
+	}
+	return token
 }
 
 // TopicMarketing is the topic of consent that marketing campaigns need.
