@@ -84,6 +84,7 @@ func (l *loading) attributes(ctx context.Context) error {
 			}
 			a.at = max(modified, registered)
 			err := decoded([]byte(text), &a.attributes)
+			maps.DeleteFunc(a.attributes, func(name, _ string) bool { return strings.HasPrefix(name, AttributePrefix) }) // not the shops' to say
 			accounts[contact] = append(accounts[contact], a)
 			return err
 		}); err != nil {
