@@ -191,10 +191,9 @@ func TestACampaignThatIsPausedKeepsNobodyElseBack(t *testing.T) {
 		}
 		zoe := w.contact("zoe@example.com")
 		w.member(zoe, anybody)
-		higher, lower := w.queue(zoe, "higher", 80, w.now, 100*time.Hour), w.queue(zoe, "lower", 20, w.now, 100*time.Hour)
-		for range 5 {
-			w.runAt(w.now.Add(10 * time.Second))
-		}
+		lower := w.queue(zoe, "lower", 20, w.now.Add(-time.Minute), 100*time.Hour) // it is looked at first
+		higher := w.queue(zoe, "higher", 80, w.now, 100*time.Hour)
+		w.run()
 		if a, b := w.byID(higher), w.byID(lower); a.Reason != mailer.Paused || b.State != mailer.Accepted {
 			t.Fatalf("the higher is %s %s, the lower %s %s", a.State, a.Reason, b.State, b.Reason)
 		}

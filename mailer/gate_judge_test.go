@@ -39,6 +39,9 @@ func TestWhyAndTheGateNeverDisagree(t *testing.T) {
 			if s.State != want || s.Reason != judged.Reason {
 				t.Fatalf("seed %d: judged %s %q, then %s %q\n%+v", seed, judged.State, judged.Reason, s.State, s.Reason, judged.Checks)
 			}
+			if judged.Send != s.Send {
+				t.Fatalf("seed %d: judged the mail %q, not %s", seed, judged.Send, s.Send)
+			}
 			if s.State == mailer.Deferred && s.UntilAt != judged.Until {
 				t.Fatalf("seed %d: %s until %s, judged %s", seed, s.Reason, s.UntilAt.Time(), judged.Until.Time())
 			}
