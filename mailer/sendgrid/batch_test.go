@@ -29,10 +29,10 @@ func TestABatchIsOneRequestForEachThatIsShared(t *testing.T) {
 	p := serve(t, r)
 	mails := dynamics(100)
 	for i := range mails {
-		switch {
-		case i%10 == 1:
+		switch i % 10 {
+		case 1:
 			mails[i].Step = "second"
-		case i%10 == 2:
+		case 2:
 			mails[i].TemplateID = "d-ffff"
 		}
 	}

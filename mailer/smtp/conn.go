@@ -135,7 +135,7 @@ func (p *Provider) logIn(client *smtp.Client) (stage, error) {
 	}
 	_, offered := client.Extension("AUTH")
 	plain := p.config.TLS == tlsNone
-	for _, mechanism := range strings.Fields(offered) {
+	for mechanism := range strings.FieldsSeq(offered) {
 		switch strings.ToUpper(mechanism) {
 		case "PLAIN":
 			return loggingIn, client.Auth(smtp.PlainAuth("", p.config.User, p.config.Password, p.config.Host, plain))

@@ -159,7 +159,7 @@ func parts(t testing.TB, msg *mail.Message, m *mailer.Mail) {
 		}
 		*part.to = strings.ReplaceAll(string(b), "\r\n", "\n")
 	}
-	if _, err := r.NextRawPart(); err != io.EOF { //nolint:errorlint // multipart gives it bare
+	if _, err := r.NextRawPart(); err != io.EOF {
 		t.Fatal("there is another part", err)
 	}
 }
