@@ -149,8 +149,8 @@ func notInTheWay(name string) string {
 		return "it is rolled back, always"
 	case "mirror.merge", "mirror.split", "mirror.erase", "mirror.erase_rows":
 		return "somebody's wish: internal/mirror dies at every commit of it"
-	case "mailer.touched", "mailer.broadcast", "mailer.sweep":
-		return "this story's campaigns wait for segments; mailer has runs of its own"
+	case "mailer.broadcast", "mailer.sweep":
+		return "no broadcast in this story, and no fact that starts nothing; mailer has runs of its own"
 	case "mailer.calls", "mailer.split":
 		return "this story's campaigns call nobody and try nothing; mailer has runs of its own"
 	case "mailer.break":
