@@ -85,7 +85,7 @@ const (
 
 // RecordEvents stores events durably before whoever brought them is answered; a repeat changes nothing. stored is how
 // many were new (one that two processes store at the same moment may count for both). What they mean is found out later,
-// by Engine.Step. Addresses are kept only for events whose mail is not known, until it is. received is business time.
+// by Engine.Step. Addresses are kept only for events that may stop mail and whose mail is not known, until it is. received is business time.
 // Called by the public listener and by our own redirect.
 func RecordEvents(ctx context.Context, m *mirror.Mirror, audienceID int64, events []ProviderEvent, received crm.Instant) (stored int, err error) {
 	for page := range slices.Chunk(distinct(events), eventPage) {
@@ -215,8 +215,10 @@ func eventValues(audienceID int64, v *ProviderEvent, sent map[int64]owned, recei
 	switch v.Kind {
 	case EventOpened, EventClicked:
 		due = received.Add(settling)
-	case EventDropped, EventBounced, EventComplained, EventUnsubscribed:
-		state = eventUrgent
+	default:
+		if urgentKind(v.Kind) {
+			state = eventUrgent
+		}
 	}
 	mail, found := sent[sendNumber(v.SendID)]
 	email, lane := "", mail.Lane
@@ -224,7 +226,10 @@ func eventValues(audienceID int64, v *ProviderEvent, sent map[int64]owned, recei
 	case found && mail.AudienceID != audienceID:
 		state, mail, lane = eventForeign, owned{}, 0
 	case !found:
-		state, due, email, lane = eventLookup, received, crm.NormEmail(v.Email), laneOfEvent(v.ID)
+		state, due, lane = eventLookup, received, laneOfEvent(v.ID)
+		if urgentKind(v.Kind) { // the others are not looked for by it
+			email = crm.NormEmail(v.Email)
+		}
 	}
 	return []any{
 		audienceID, clip(v.Source, 16), v.ID, state, lane, due, received, at, v.Kind, mail.ID, mail.ContactID, clip(v.MessageID, 255), clip(email, 320),

@@ -74,40 +74,51 @@ func (e *Engine) findOut(ctx context.Context, p *pass, peek []eventRow) error {
 		if err != nil {
 			return err
 		}
+		var foreign, nobody, later []eventRow
 		for i := range events {
-			if err := e.place(ctx, tx, p, &events[i], mails[events[i].MessageID]); err != nil {
+			v := &events[i]
+			mail, urgent := mails[v.MessageID], urgentKind(v.Kind)
+			switch {
+			case mail.ID != 0 && mail.AudienceID != v.AudienceID:
+				foreign = append(foreign, *v)
+			case mail.ID != 0:
+				err = placeByMail(ctx, tx, v, mail)
+			case urgent && v.Email != "":
+				err = e.placeByAddress(ctx, tx, p, v)
+			case v.MessageID != "" && p.now < v.ReceivedAt.Add(messageWait):
+				later = append(later, *v)
+			default: // of another system's mail: what becomes of it is not ours to know
+				nobody = append(nobody, *v)
+			}
+			if err != nil {
 				return err
 			}
 		}
-		return nil
+		if err := updateEvents(ctx, tx, "state=?, email=''", []any{eventForeign}, foreign); err != nil {
+			return err
+		}
+		if err := updateEvents(ctx, tx, "state=?, email=''", []any{eventNobody}, nobody); err != nil {
+			return err
+		}
+		return updateEvents(ctx, tx, "due_at=?", []any{p.now.Add(handingWait)}, later)
 	})
 }
 
 // messageWait is how long an event may be ahead of the ledger: its mail's answer is still being written.
 const messageWait = handWindow + handingWait
 
-func (e *Engine) place(ctx context.Context, tx *store.Tx, p *pass, v *eventRow, mail owned) error {
-	one := []eventRow{*v}
-	urgent := urgentKind(v.Kind)
+func placeByMail(ctx context.Context, tx *store.Tx, v *eventRow, mail owned) error {
+	state, due := eventPending, v.ReceivedAt
 	switch {
-	case mail.ID != 0 && mail.AudienceID != v.AudienceID:
-		return updateEvents(ctx, tx, "state=?, email=''", []any{eventForeign}, one)
-	case mail.ID != 0:
-		state, due := eventPending, v.ReceivedAt
-		if urgent {
-			state = eventUrgent
-		} else if v.Kind == EventOpened || v.Kind == EventClicked {
-			due = due.Add(settling)
-		}
-		return updateEvents(ctx, tx, "state=?, email='', due_at=?, send_id=?, contact_id=?, lane=?", []any{state, due, mail.ID, mail.ContactID, mail.Lane}, one)
-	case v.MessageID != "" && p.now < v.ReceivedAt.Add(messageWait) && (!urgent || v.Email == ""):
-		return updateEvents(ctx, tx, "due_at=?", []any{v.ReceivedAt.Add(messageWait)}, one)
-	case !urgent || v.Email == "": // somebody else's mail: what the address's owner does with it is not ours to know
-		return updateEvents(ctx, tx, "state=?, email=''", []any{eventNobody}, one)
+	case urgentKind(v.Kind):
+		state = eventUrgent
+	case v.Kind == EventOpened || v.Kind == EventClicked:
+		due = due.Add(settling)
 	}
-	return e.placeByAddress(ctx, tx, p, v)
+	return updateEvents(ctx, tx, "state=?, email='', due_at=?, send_id=?, contact_id=?, lane=?", []any{state, due, mail.ID, mail.ContactID, mail.Lane}, []eventRow{*v})
 }
 
+// urgentKind tells events that may stop mail.
 func urgentKind(kind string) bool {
 	switch kind {
 	case EventDropped, EventBounced, EventComplained, EventUnsubscribed:

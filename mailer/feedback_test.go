@@ -533,3 +533,20 @@ func TestOldEventsGoAndFactsStay(t *testing.T) {
 		}
 	})
 }
+
+func TestTheStoryTellsWhatBecameOfTheMail(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		h := hook(t, w)
+		ids, mails := h.mailed(t, "zoe@example.com", "ann@example.com", "bob@example.com")
+		h.say(t, h.sg.Event("dropped", mails[0], h.now), h.sg.Event("delivered", mails[1], h.after(time.Second)), h.sg.Event("open", mails[1], h.after(9*time.Minute)))
+		for i, want := range []string{"did not arrive: the provider did not send it: bounced address.", "The mail was delivered.", "The provider has the mail."} {
+			s := must(mailer.Why(t.Context(), w.db.Read(), "plain", ids[i]))(t)
+			if !strings.Contains(s.Sentence, want) {
+				t.Errorf("%q, want %q", s.Sentence, want)
+			}
+			if n := []int{1, 2, 0}[i]; len(s.Sends[0].Events) != n {
+				t.Errorf("%d events, want %d: %+v", len(s.Sends[0].Events), n, s.Sends[0].Events)
+			}
+		}
+	})
+}

@@ -153,7 +153,7 @@ type Sender struct {
 	Provider                                    Provider
 	// Events is the source (ProviderEvent.Source) that reports what becomes of every mail; "" when none does.
 	Events string
-	Cap                                         Cap // marketing mails per contact; the zero Cap bounds nothing
+	Cap    Cap // marketing mails per contact; the zero Cap bounds nothing
 }
 
 // laneKinds: marketing needs consent and carries unsubscribe; transactional passes without, and carries no marketing.

@@ -1,8 +1,10 @@
 package mailer
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/store"
@@ -31,7 +33,8 @@ type StoryRun struct {
 // StorySend is one send with every verdict on it.
 type StorySend struct {
 	SendInfo
-	Log []StoryLog `json:"log"`
+	Log    []StoryLog  `json:"log"`
+	Events []MailEvent `json:"events"` // what became of the mail, oldest first
 }
 
 // StoryLog is one transition.
@@ -86,7 +89,33 @@ func (s *Story) addLogs(ctx context.Context, q store.Queryer, sends []SendInfo) 
 		i := at[l.SendID]
 		s.Sends[i].Log = append(s.Sends[i].Log, l)
 	}
-	return nil
+	facts, err := factsOf(ctx, q, ids)
+	for i := range s.Sends {
+		of := facts[s.Sends[i].ID]
+		slices.SortFunc(of, func(a, b mailFact) int { return cmp.Compare(a.HappenedAt, b.HappenedAt) })
+		s.Sends[i].Events = make([]MailEvent, len(of))
+		for n := range of {
+			s.Sends[i].Events[n] = of[n].shown()
+		}
+	}
+	return err
+}
+
+// fate says what became of a mail that the provider has.
+func fate(events []MailEvent) string {
+	for _, kind := range []string{EventDropped, EventBounced} {
+		for _, v := range events {
+			if v.Kind == kind && (kind == EventDropped || v.Hard) {
+				return "The provider took the mail, but it did not arrive: " + v.Sentence() + "."
+			}
+		}
+	}
+	for _, v := range events {
+		if v.Kind == EventDelivered {
+			return "The mail was delivered."
+		}
+	}
+	return "The provider has the mail."
 }
 
 func (s *Story) sentence(ctx context.Context, q store.Queryer, row campaignRow) (string, error) {
@@ -94,7 +123,7 @@ func (s *Story) sentence(ctx context.Context, q store.Queryer, row campaignRow) 
 		last := s.Sends[0]
 		switch last.State {
 		case Accepted:
-			return "The provider has the mail.", nil
+			return fate(last.Events), nil
 		case Ready, Handing:
 			return "The mail is on its way.", nil
 		case Deferred:

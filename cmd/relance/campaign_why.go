@@ -123,6 +123,9 @@ func printStory(out io.Writer, s mailer.Story) {
 		for _, l := range x.Log {
 			fmt.Fprintf(out, "  %s  %s  %s\n", rfc(l.At), l.State, strings.TrimSpace(l.Sentence+" "+l.Detail))
 		}
+		for _, v := range x.Events {
+			fmt.Fprintf(out, "  %s  %s\n", rfc(v.At), strings.TrimSpace(v.Sentence()+" "+v.URL))
+		}
 	}
 }
 
