@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -13,6 +16,7 @@ import (
 	"github.com/relance/relance/internal/fault"
 	"github.com/relance/relance/internal/store"
 	"github.com/relance/relance/mailer"
+	"github.com/relance/relance/mailer/sendgrid"
 )
 
 // batching is a provider that takes batches and answers them as it is told.
@@ -232,6 +236,36 @@ func TestAThrottledProviderIsAskedForLessAndRecovers(t *testing.T) {
 	}
 	if widest < 4 || widest > 32 {
 		t.Errorf("it recovered to %d at once", widest)
+	}
+}
+
+// The sandbox answers 200 and reaches nobody, so nothing is needed that only people need.
+func TestTheSandboxFromEndToEnd(t *testing.T) {
+	w := onSQLite(t)
+	var bodies []string
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		bodies = append(bodies, string(b))
+	}))
+	t.Cleanup(srv.Close)
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	_, ids := batched(w, 3)
+	w.options.PublicURL = ""
+	for _, sandbox := range []bool{false, true} {
+		w.sender(func(s *mailer.Sender) {
+			s.Provider = sendgrid.New(sendgrid.Config{APIKey: "SG.test", BaseURL: srv.URL, Sandbox: sandbox}, transport)
+		})
+		w.runAt(w.now.Add(time.Minute))
+		if !sandbox {
+			w.expect(ids[0], mailer.Deferred, mailer.NoPublicURL)
+		}
+	}
+	for _, id := range ids {
+		w.expect(id, mailer.Accepted, "")
+	}
+	if len(bodies) != 1 || !strings.Contains(bodies[0], `"sandbox_mode":{"enable":true}`) || strings.Count(bodies[0], `"dynamic_template_data"`) != 3 {
+		t.Errorf("%d requests: %.300s", len(bodies), bodies)
 	}
 }
 

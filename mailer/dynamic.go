@@ -18,7 +18,7 @@ func (d Data) Dynamic() map[string]any {
 
 // dynamic turns a value into what JSON has: maps, lists, texts, numbers; nil for what is to be left out.
 func dynamic(v reflect.Value) any {
-	if at, is := v.Interface().(time.Time); is {
+	if at, is := reflect.TypeAssert[time.Time](v); is {
 		if at.IsZero() {
 			return nil
 		}

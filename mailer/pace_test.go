@@ -41,16 +41,14 @@ func (ps *paces) fly(n int, audience int64, a answer, took time.Duration) {
 	ps.learn(hands, ps.begin(hands))
 }
 
-var (
-	well = answer{to: Accepted}
-	busy = answer{to: Deferred, reason: ProviderBusy}
-	mute = answer{to: Unknown, reason: NoAnswer}
-)
+func well() answer { return answer{to: Accepted} }
+func busy() answer { return answer{to: Deferred, reason: ProviderBusy} }
+func mute() answer { return answer{to: Unknown, reason: NoAnswer} }
 
 func TestThePaceGrowsWhileAnswersComeWell(t *testing.T) {
 	ps := pacesOf(256, nil)
 	for i := 0; ps.room(1) < 128; i++ {
-		ps.fly(ps.room(1), 1, well, time.Millisecond)
+		ps.fly(ps.room(1), 1, well(), time.Millisecond)
 		if i > 20 {
 			t.Fatalf("it is still at %v", ps.by[1].limit)
 		}
@@ -62,9 +60,9 @@ func TestThePaceGrowsWhileAnswersComeWell(t *testing.T) {
 
 func TestThePaceIsHalvedAndRecovers(t *testing.T) {
 	for name, bad := range map[string]func(ps *paces){
-		"asked to wait": func(ps *paces) { ps.fly(4, 1, busy, time.Millisecond) },
-		"no answer":     func(ps *paces) { ps.fly(4, 1, mute, time.Millisecond) },
-		"slow":          func(ps *paces) { ps.fly(4, 1, well, lateAnswer) },
+		"asked to wait": func(ps *paces) { ps.fly(4, 1, busy(), time.Millisecond) },
+		"no answer":     func(ps *paces) { ps.fly(4, 1, mute(), time.Millisecond) },
+		"slow":          func(ps *paces) { ps.fly(4, 1, well(), lateAnswer) },
 	} {
 		ps := pacesOf(64, nil)
 		ps.by[1].limit = 64
@@ -72,12 +70,12 @@ func TestThePaceIsHalvedAndRecovers(t *testing.T) {
 		if ps.by[1].limit != 32 || ps.room(1) != 16 || !ps.tight {
 			t.Errorf("%s: limit %v, room %d", name, ps.by[1].limit, ps.room(1))
 		}
-		ps.fly(16, 1, well, time.Millisecond)
+		ps.fly(16, 1, well(), time.Millisecond)
 		if ps.by[1].limit != 33 { // beyond where it was too much, carefully
 			t.Errorf("%s: %v", name, ps.by[1].limit)
 		}
 		for range 40 {
-			ps.fly(ps.room(1), 1, well, time.Millisecond)
+			ps.fly(ps.room(1), 1, well(), time.Millisecond)
 		}
 		if ps.by[1].limit != 64 {
 			t.Errorf("%s: it does not recover: %v", name, ps.by[1].limit)
@@ -93,15 +91,15 @@ func TestThePaceIsHalvedAndRecovers(t *testing.T) {
 
 func TestWhatSaysNothingChangesNothing(t *testing.T) {
 	ps := pacesOf(256, nil)
-	ps.fly(2, 1, well, time.Millisecond) // a limit that was not used
-	ps.fly(16, 1, well, slowAnswer)      // slow, and not late
+	ps.fly(2, 1, well(), time.Millisecond) // a limit that was not used
+	ps.fly(16, 1, well(), slowAnswer)      // slow, and not late
 	ps.fly(16, 1, notSent(Late, time.Time{}), 0)
 	ps.fly(16, 1, answer{to: Deferred, reason: ProviderRefusing}, 0)
 	if ps.by[1].limit != firstPace {
 		t.Error(ps.by[1].limit)
 	}
 	// Two flights that began before the cut are one piece of news.
-	first, second := flightOf(16, 1, busy, 0), flightOf(16, 1, busy, 0)
+	first, second := flightOf(16, 1, busy(), 0), flightOf(16, 1, busy(), 0)
 	a, b := ps.begin(first), ps.begin(second)
 	if ps.room(1) != 0 || ps.full()[0] != 1 {
 		t.Error("there is room beside two flights", ps.room(1))
@@ -116,7 +114,7 @@ func TestWhatSaysNothingChangesNothing(t *testing.T) {
 func TestNoMoreAtOnceThanAProviderTakes(t *testing.T) {
 	ps := pacesOf(256, bounded{nil, 8}, nil)
 	for range 50 {
-		ps.fly(ps.room(1), 1, well, time.Millisecond)
+		ps.fly(ps.room(1), 1, well(), time.Millisecond)
 	}
 	if ps.room(1) != 4 || ps.by[1].limit != 8 {
 		t.Error(ps.room(1), ps.by[1].limit)
@@ -140,7 +138,7 @@ func TestThePaceKeepsItsLimits(t *testing.T) {
 		var air []flying
 		for range rapid.IntRange(1, 60).Draw(t, "rounds") {
 			if n := ps.room(1); n > 0 && len(air) < 2 {
-				hands := flightOf(rapid.IntRange(0, n).Draw(t, "n"), 1, rapid.SampledFrom([]answer{well, busy, mute}).Draw(t, "answer"), rapid.SampledFrom([]time.Duration{0, slowAnswer, lateAnswer}).Draw(t, "took"))
+				hands := flightOf(rapid.IntRange(0, n).Draw(t, "n"), 1, rapid.SampledFrom([]answer{well(), busy(), mute()}).Draw(t, "answer"), rapid.SampledFrom([]time.Duration{0, slowAnswer, lateAnswer}).Draw(t, "took"))
 				air = append(air, flying{hands, ps.begin(hands)})
 				if p := ps.by[1]; p.under > max(int(p.limit), 1) && most < 64 {
 					t.Fatalf("%d under way of %v", p.under, p.limit)
@@ -165,7 +163,7 @@ func TestThePaceKeepsItsLimits(t *testing.T) {
 func TestThePaceShows(t *testing.T) {
 	m := NewMetrics(prometheus.NewPedanticRegistry())
 	ps := pacesOf(256, nil)
-	ps.begin(flightOf(5, 1, well, 0))
+	ps.begin(flightOf(5, 1, well(), 0))
 	ps.show(m)
 	if got := testutil.ToFloat64(m.inFlight.WithLabelValues("a1")); got != 5 {
 		t.Error(got)
