@@ -184,7 +184,7 @@ func TestATemplateIsCopiedAndEdited(t *testing.T) {
 	r.edit("templates/welcome.fr.html", "Bienvenue", "Salut")
 	r.edit("templates/_look.html", "#1b6344", "#004488")
 	r.must("check", "--offline")
-	for _, line := range strings.Split(r.must("template", "list"), "\n") {
+	for line := range strings.Lines(r.must("template", "list")) {
 		if strings.Contains(line, "  welcome  ") != strings.Contains(line, "yours") && !strings.Contains(line, "_look") {
 			t.Error(line)
 		}

@@ -65,17 +65,11 @@ func mailto(address, subject string) string {
 	if address == "" {
 		return ""
 	}
-	return "mailto:" + url.PathEscape(address) + "?" + mailQuery("subject", subject)
+	return "mailto:" + url.PathEscape(address) + "?subject=" + escaped(subject)
 }
 
-// mailQuery writes names and values; a space is %20, for mail programs show a + as it is.
-func mailQuery(pairs ...string) string {
-	var out []string
-	for i := 0; i < len(pairs); i += 2 {
-		out = append(out, pairs[i]+"="+strings.ReplaceAll(url.QueryEscape(pairs[i+1]), "+", "%20"))
-	}
-	return strings.Join(out, "&")
-}
+// escaped is a value of a mail link; a space is %20, for mail programs show a + as it is.
+func escaped(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 
 func sliceOf(list any) (reflect.Value, error) {
 	v := reflect.ValueOf(list)

@@ -329,3 +329,17 @@ func TestCheckMarketingLooksAtTheTextToo(t *testing.T) {
 		t.Error("the text is derived from the html:", p)
 	}
 }
+
+// A shared part of the user's own is tried in every mail that comes along.
+func TestB39_AMistakeInAPartOfTheUsersOwnIsFoundInTheDefaults(t *testing.T) {
+	defaults := folder(map[string]string{
+		"_page.html": `{{define "page"}}<p>{{.Locale}}</p>{{end}}`, "a.fr.subject": "s", "a.fr.html": `{{template "page" .}}`,
+	})
+	if _, problems := Load(nil, nil, defaults); len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	own := folder(map[string]string{"_page.html": `{{define "page"}}<p>{{.Cart.Total}}</p>{{end}}`})
+	if _, problems := Load(own, nil, defaults); len(problems) != 1 || !strings.HasPrefix(problems[0].Path, "_page.html:1:") || !strings.Contains(problems[0].Want, "{{with .Cart}}") {
+		t.Error(problems)
+	}
+}
