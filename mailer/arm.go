@@ -20,8 +20,8 @@ type Audience struct {
 	Segment    string      // that its trigger looks at, "" when it looks at none
 	Broadcast  bool        // it is for whoever is in the segment then; else for nobody who is in it now
 	BeginsAt   crm.Instant // of a broadcast, when the next run begins, somewhere in the world; 0: none is to come
-	Built      bool  // the segment has been built; Members is not known before
-	Members    int64 // in the segment now
+	Built      bool        // the segment has been built; Members is not known before
+	Members    int64       // in the segment now
 	Shops      []AudienceShop
 	Suppressed int64 // addresses of the audience that are never mailed
 }
