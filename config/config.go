@@ -71,7 +71,9 @@ type Audience struct {
 	SendGrid      sendgrid.Config `yaml:"sendgrid"`
 	SMTP          smtp.Config     `yaml:"smtp"`
 	Outbox        Outbox          `yaml:"outbox"`
-	Cap           string          `yaml:"cap" jsonschema:"description=how many marketing mails one person gets at most,example=2 per 7d"`
+	// Topics are the kinds of marketing mails that contacts may choose among: id → title on the page of choices.
+	Topics map[string]string `yaml:"topics" jsonschema:"description=kinds of marketing mails that people may choose among: id to title; campaigns name one with topic"`
+	Cap    string            `yaml:"cap" jsonschema:"description=how many marketing mails one person gets at most,example=2 per 7d"`
 }
 
 // Outbox is where mails are kept that nobody is to receive.
@@ -86,7 +88,7 @@ type Shop struct {
 	Title       string             `yaml:"title" jsonschema:"description=name of the shop as customers know it"`
 	Locale      string             `yaml:"locale" jsonschema:"description=of customers whose own is not known,example=fr"`
 	Zone        string             `yaml:"zone" jsonschema:"description=IANA time zone; the shop's own setting when absent,example=Europe/Paris"`
-	Basis       string             `yaml:"basis" jsonschema:"enum=opt_in,enum=soft_opt_in,description=whether customers who bought may be written to without having ticked a box"`
+	Basis       string             `yaml:"basis" jsonschema:"enum=opt_in,enum=soft_opt_in,enum=double_opt_in,description=whether customers who bought may be written to without having ticked a box; or whether a ticked box is to be confirmed through a mail"`
 	Mapping     mapping.Mapping    `yaml:"mapping" jsonschema:"description=Which of the platform's own fields hold brand and birthday and locale and consent and attributes"`
 	WooCommerce woocommerce.Config `yaml:"woocommerce"`
 	PrestaShop  prestashop.Config  `yaml:"prestashop"`

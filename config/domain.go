@@ -146,6 +146,14 @@ func markets(spec mailer.CampaignSpec, a Audience) bool {
 	return spec.Kind != mailer.KindTransactional && a.Real()
 }
 
+// AllTopics are the topics that contacts may choose among, with their titles: those of the file, else marketing alone.
+func (a Audience) AllTopics() map[string]string {
+	if len(a.Topics) == 0 {
+		return map[string]string{mailer.TopicMarketing: ""}
+	}
+	return a.Topics
+}
+
 // Real tells whether mails of the audience reach people.
 func (a Audience) Real() bool {
 	return a.Provider == providerSMTP || a.Provider == providerSendGrid && !a.SendGrid.Sandbox

@@ -51,7 +51,7 @@ func (l *loader) shop(f *files, c *Config, name string) Shop {
 		l.noAudience(doc, c, s.Audience)
 	}
 	known := l.oneOf(doc, "$.platform", s.Platform, Platforms()...)
-	l.oneOf(doc, "$.basis", s.Basis, "opt_in", "soft_opt_in")
+	l.oneOf(doc, "$.basis", s.Basis, "opt_in", "soft_opt_in", "double_opt_in")
 	if _, err := time.LoadLocation(s.Zone); err != nil || s.Zone == "Local" {
 		l.problem(doc, "$.zone", fmt.Sprintf("%q is no time zone", s.Zone), "an IANA name such as Europe/Paris, or nothing to use the shop's own")
 	}

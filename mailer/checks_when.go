@@ -23,7 +23,7 @@ func (g *gating) caps(c *candidate) verdict {
 		limit    Cap
 		campaign string // "" = marketing mails of all campaigns
 		reason   Reason
-	}{{"the sender", c.sender.Cap, "", Capped}, {"the campaign", c.run.ownCap, c.Campaign, CappedCampaign}} {
+	}{{"the sender", c.sender.Cap, "", Capped}, {"the campaign", c.run.ownCap, c.Campaign, CappedCampaign}, {"the contact's own wish", c.wish(), "", Capped}} {
 		if one.limit.Count == 0 {
 			continue
 		}
@@ -50,10 +50,21 @@ func (g *gating) capsText(c *candidate) string {
 	if c.run.ownCap.Count > 0 {
 		parts = append(parts, g.used(c, c.run.ownCap, c.Campaign)+" of the campaign")
 	}
+	if c.wish().Count > 0 {
+		parts = append(parts, g.used(c, c.wish(), "")+" of the contact's own wish")
+	}
 	if len(parts) == 0 {
 		return "none"
 	}
 	return strings.Join(parts, ", ")
+}
+
+// wish is the cap that the contact chose on the page of choices.
+func (c *candidate) wish() Cap {
+	if c.profile == nil {
+		return Cap{}
+	}
+	return frequencyCap(c.profile.Contact)
 }
 
 // instants are when a contact was mailed, oldest first, by one campaign or by all ("").

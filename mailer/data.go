@@ -85,6 +85,9 @@ func (g *gating) mail(c *candidate) (m Mail, err error) {
 			return Mail{}, err
 		}
 	}
+	if err = g.choiceLinks(c, &d); err != nil {
+		return Mail{}, err
+	}
 	m = Mail{
 		SendID: SendID(c.ID), Campaign: c.Campaign, Step: c.Step,
 		FromEmail: c.sender.FromEmail, FromName: c.sender.FromName, ReplyTo: c.sender.ReplyTo,

@@ -137,6 +137,9 @@ func (g *gating) loadEarlier(ctx context.Context, contacts []int64) error {
 	for _, s := range g.rows {
 		if r := g.campaigns[s.Campaign]; r.campaign != nil && s.Kind == KindMarketing {
 			longest = max(longest, g.e.o.Senders[s.AudienceID].Cap.Per, r.ownCap.Per)
+			if p := g.profiles[s.ContactID]; p != nil {
+				longest = max(longest, frequencyCap(p.Contact).Per)
+			}
 		}
 	}
 	if longest == 0 {

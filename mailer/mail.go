@@ -79,6 +79,7 @@ type Data struct {
 	Coupon      *CouponData       // the contact's own code; nil when the campaign gives none
 	Unsubscribe string            // page where one click unsubscribes; "" for transactional mail
 	Preferences string            // page where the contact chooses topics, frequency, hour and language; "" as above
+	Confirm     string            // page where one click says yes (double opt-in); "" when the campaign's topic is not pending
 	Landing     string            // page with the picks; "" when there is no public address or nothing to show
 	Locale      string            // of the template chosen, "fr" or "en"
 	Now         time.Time         // in the contact's zone

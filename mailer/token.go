@@ -31,6 +31,8 @@ const (
 	forClick       purpose = "c1" // leads on; opens nothing
 	forCart        purpose = "k1"
 	forLanding     purpose = "l1"
+	forPreferences purpose = "p1"
+	forConfirm     purpose = "s1" // says yes to what was asked: double opt-in
 )
 
 // label is what the signature begins with.

@@ -137,7 +137,7 @@ func (w *daemon) publicOptions() web.PublicOptions {
 	})
 	return web.PublicOptions{
 		Receive: receiver.Receive, Subscription: w.subscription, Unsubscribe: w.unsubscribe,
-		Follow: w.follow, Landing: w.landing,
+		Follow: w.follow, Landing: w.landing, Choices: w.choices(),
 		Push: w.push(), Events: w.events(), OpenAPI: push.OpenAPI(), TrustedProxies: w.cfg.TrustedProxies, Metrics: w.meters.web, Log: w.log.Named("public"),
 	}
 }

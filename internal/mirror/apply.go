@@ -45,13 +45,14 @@ type shopFacts struct {
 	Platform string
 	Audience int64 `db:"audience_id"`
 	Currency string
+	Basis    string
 	Skew     int64  `db:"skew_ms"`
 	Merges   bool   // some are in force in the audience
 	Erasures string // the key of the tombstones, "" when nobody has ever been erased
 }
 
 // selectShopFacts is one question, as every page asks it.
-const selectShopFacts = `SELECT s.name, s.platform, s.audience_id, s.currency, s.skew_ms,
+const selectShopFacts = `SELECT s.name, s.platform, s.audience_id, s.currency, s.basis, s.skew_ms,
  EXISTS(SELECT 1 FROM contact_merges m WHERE m.audience_id=s.audience_id AND m.` + inForce + `) AS merges,
  COALESCE((SELECT k.value FROM meta k WHERE k.name='` + metaErasureKey + `'),'') AS erasures FROM shops s WHERE s.id=?`
 

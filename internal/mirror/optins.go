@@ -76,7 +76,7 @@ func (a *applying) applyConsents() error {
 		switch {
 		case r.gone:
 		case value == "yes" && (before != "yes" || r.oldContact == 0):
-			changes = append(changes, a.consent(r, r.contact, crm.ConsentGranted))
+			changes = append(changes, a.consent(r, r.contact, a.yes()))
 		case value == "no" && before == "yes" && r.vals[1] == "withdrawn":
 			changes = append(changes, a.consent(r, r.contact, crm.ConsentWithdrawn))
 			if r.oldContact != r.contact { // the consent stayed with the former address
@@ -105,6 +105,17 @@ func (a *applying) applyConsents() error {
 		a.consents[c.ContactID] = max(a.consents[c.ContactID], c.SourceAt)
 	}
 	return a.consentsOfMerged()
+}
+
+// BasisDoubleOptIn is the basis of a shop whose ticked boxes are to be confirmed through a mail (shops.basis).
+const BasisDoubleOptIn = "double_opt_in"
+
+// yes is what a ticked box means. Who ticked it before the shop was connected did so under the shop's own rules.
+func (a *applying) yes() string {
+	if a.shop.Basis == BasisDoubleOptIn && a.b.Cause != crm.CauseBackfill {
+		return crm.ConsentPending
+	}
+	return crm.ConsentGranted
 }
 
 func (a *applying) consent(r *record, contact int64, state string) ConsentChange {
@@ -155,7 +166,7 @@ func (a *applying) lateOptIns() ([]ConsentChange, error) {
 	for _, r := range found {
 		updates = append(updates, append([]any{r.contact, a.b.ShopID}, r.keys...))
 		if r.vals[0] == "yes" {
-			changes = append(changes, a.consent(r, r.contact, crm.ConsentGranted))
+			changes = append(changes, a.consent(r, r.contact, a.yes()))
 		}
 	}
 	return changes, execEach(a.ctx, a.tx, "UPDATE optins SET contact_id=? WHERE shop_id=? AND kind=? AND id=? AND topic=? AND channel=?", updates)

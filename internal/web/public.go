@@ -33,6 +33,8 @@ type PublicOptions struct {
 	Follow func(token string) (Followed, error)
 	// Landing gathers a page that mails lead to; nil: there is none.
 	Landing LandingFunc
+	// Choices are the pages on which contacts choose what to get, and say yes; nil: there are none.
+	Choices *ChoicesFuncs
 	// Push takes records of the push API; nil: there is none.
 	Push PushFunc
 	// PushPerSecond bounds the push requests of one remote address; 0 is 100.
@@ -59,6 +61,7 @@ type public struct {
 	pushes *limiter
 
 	landing   landingPages
+	choices   choicePages
 	floods    *limiter      // of redirects
 	clicks    *limiter      // of redirects that are recorded
 	recording chan struct{} // a place for each click that is being recorded
@@ -70,7 +73,7 @@ func NewPublic(o PublicOptions) http.Handler {
 		o.HooksPerSecond = 1000
 	}
 	p := &public{
-		o: o, page: newUnsubscribePages(), landing: newLandingPages(),
+		o: o, page: newUnsubscribePages(), landing: newLandingPages(), choices: newChoicePages(),
 		hooks: newLimiter(float64(o.HooksPerSecond), 2*o.HooksPerSecond),
 		links: newLimiter(5, 60), // mail providers post the one-click of many people from few addresses
 	}
@@ -82,6 +85,7 @@ func NewPublic(o PublicOptions) http.Handler {
 	p.routeEvents(mux)
 	p.routeClicks(mux)
 	p.routeLandings(mux)
+	p.routeChoices(mux)
 	mux.HandleFunc("GET /robots.txt", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = io.WriteString(w, "User-agent: *\nDisallow: /\n")

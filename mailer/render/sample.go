@@ -42,6 +42,7 @@ func Sample(locale string) mailer.Data {
 		Coupon:      &mailer.CouponData{Code: "ALBA-7Q2F", Worth: money.Replace("10%"), Expires: day(time.December, 12)},
 		Unsubscribe: "https://relance.example/u/sample-token",
 		Preferences: "https://relance.example/p/sample-token",
+		Confirm:     "https://relance.example/s/sample-token",
 		Landing:     "https://relance.example/l/sample-token",
 		Locale:      locale,
 		Now:         time.Date(2026, 11, 22, 9, 30, 0, 0, time.UTC),
