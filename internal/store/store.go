@@ -24,6 +24,8 @@ type Options struct {
 	Fault func(name, when string) error
 	// MaxPages bounds a SQLite file (PRAGMA max_page_count); 0 = unbounded. The way to a full disk in tests.
 	MaxPages int
+	// IDs, when set, makes the ids of new rows instead of the clock and chance: for runs that can be repeated exactly.
+	IDs func() int64
 }
 
 // ErrAgain is wrapped by a transaction's error when its whole body may succeed if run again at once, as when another
@@ -39,6 +41,7 @@ type DB struct {
 	gate    *gate
 	turns   chan struct{} // MySQL: a place for each transaction under way
 	ids     idSource
+	ownIDs  func() int64
 	stmtsMu sync.Mutex
 	stmts   map[string]*sqlx.Stmt // by SQL text, on writers
 	wanted  []string              // SQLite: statements to prepare before the next transaction; guarded by gate
@@ -65,7 +68,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if !ok {
 		return nil, dsnError()
 	}
-	db := &DB{fault: o.Fault, gate: newGate(), stmts: map[string]*sqlx.Stmt{}}
+	db := &DB{fault: o.Fault, ownIDs: o.IDs, gate: newGate(), stmts: map[string]*sqlx.Stmt{}}
 	var err error
 	switch engine {
 	case "sqlite":
@@ -115,7 +118,12 @@ func (db *DB) Path() string { return db.path }
 func (db *DB) Read() Queryer { return db.readers }
 
 // NewID is a fresh 63-bit id: time-ordered, random below the millisecond, never dense.
-func (db *DB) NewID() int64 { return db.ids.next(time.Now()) }
+func (db *DB) NewID() int64 {
+	if db.ownIDs != nil {
+		return db.ownIDs()
+	}
+	return db.ids.next(time.Now())
+}
 
 // NewID is a fresh id, as DB.NewID.
 func (tx *Tx) NewID() int64 { return tx.db.NewID() }
