@@ -14,7 +14,7 @@ func share(subject, text string) (string, error) {
 	if isOwn(text) {
 		return "", errOwn
 	}
-	return "mailto:?" + mailQuery("subject", subject, "body", text), nil
+	return "mailto:?subject=" + escaped(subject) + "&body=" + escaped(text), nil
 }
 
 // public is an address as it may be passed on: without the marks of the mail that it stands in.
