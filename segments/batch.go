@@ -26,7 +26,7 @@ func load(ctx context.Context, m *mirror.Mirror, q store.Queryer, s *setup, ids 
 	}
 	byID := make(map[int64]*subject, len(ids))
 	for _, id := range ids {
-		c := &subject{id: id, due: crm.Never, in: make([]bool, len(s.slots)), since: make([]crm.Instant, len(s.slots)), log: make([]bool, len(s.slots))}
+		c := &subject{id: id, due: crm.Never, in: make([]bool, len(s.slots)), since: make([]crm.Instant, len(s.slots)), log: make([]bool, len(s.slots)), logged: make([]crm.Instant, len(s.slots))}
 		b.subjects, byID[id] = append(b.subjects, c), c
 	}
 	marks, err := m.DirtyOf(ctx, q, ids)
@@ -98,7 +98,7 @@ func (b *batch) stored(ctx context.Context, q store.Queryer, ids []int64, byID m
 			c.log[i] = c.log[i] || !b.setup.slots[i].before.holds(id)
 		}
 		if i, ok := pasts[k]; ok && b.setup.slots[i].before.holds(id) {
-			c.log[i] = true
+			c.log[i], c.logged[i] = true, since
 		}
 	}
 	if err := rows.Err(); err != nil {

@@ -14,8 +14,9 @@ type subject struct {
 	due     crm.Instant // stored due instant; crm.Never when there is none
 	in      []bool      // per slot: stored, then settled, membership
 	since   []crm.Instant
-	log     []bool // per slot: membership as segment_changes have it
-	untold  bool   // new thresholds are in force that it may not have been marked for yet
+	log     []bool        // per slot: membership as segment_changes have it
+	logged  []crm.Instant // per slot whose past is what is recorded: since when
+	untold  bool          // new thresholds are in force that it may not have been marked for yet
 }
 
 // flip is one change of one slot's membership.

@@ -66,7 +66,7 @@ func (r *rows) add(tx *store.Tx, s *setup, c *settling, was before, now crm.Inst
 // difference to it comes first, and the row of that generation goes along, since reconciling has yet to pass.
 func (r *rows) record(tx *store.Tx, s *setup, c *settling, was before, now crm.Instant) {
 	lane := crm.LaneOf(c.id)
-	said := map[int]bool{}
+	said, from := map[int]bool{}, map[int]crm.Instant{}
 	say := func(f flip) {
 		r.changes = append(r.changes, []any{
 			tx.NewID(), c.id, lane, s.slots[f.slot].segment, flag(f.entered), f.at, now, string(f.cause), flag(f.cause.Triggers()),
@@ -78,10 +78,15 @@ func (r *rows) record(tx *store.Tx, s *setup, c *settling, was before, now crm.I
 			continue
 		}
 		if !said[f.slot] && c.log[f.slot] != was.in[f.slot] {
-			say(flip{f.slot, was.in[f.slot], min(f.at, now), crm.CauseRedefined})
+			from[f.slot] = max(min(f.at, now), c.logged[f.slot]) // nobody leaves before having entered
+			say(flip{f.slot, was.in[f.slot], from[f.slot], crm.CauseRedefined})
 		}
 		said[f.slot] = true
+		f.at = max(f.at, from[f.slot])
 		say(f)
+	}
+	for i, at := range from {
+		c.since[i] = max(c.since[i], at)
 	}
 	for i := range said {
 		if p := s.slots[i].before; p.holds(c.id) && c.log[i] != c.in[i] {
