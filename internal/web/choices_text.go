@@ -20,13 +20,13 @@ func choicesTextFor(language string) choicesText {
 	if language == "fr" {
 		return choicesText{
 			Lang: "fr", Title: "Vos préférences", From: "E‑mails de", Topics: "Je souhaite recevoir", All: "Les nouvelles et les offres par e‑mail",
-			Frequency: "À quelle fréquence, au plus ?", Always: "Sans limite particulière", Weekly: "Une fois par semaine", Monthly: "Une fois par mois",
-			Hour: "À quelle heure de préférence ?", AnyHour: "Peu importe", Clock: "h",
-			Locale: "Dans quelle langue ?", AsShop: "Celle de la boutique",
+			Frequency: "À quelle fréquence, au plus\u00a0?", Always: "Sans limite particulière", Weekly: "Une fois par semaine", Monthly: "Une fois par mois",
+			Hour: "À quelle heure de préférence\u00a0?", AnyHour: "Peu importe", Clock: "h",
+			Locale: "Dans quelle langue\u00a0?", AsShop: "Celle de la boutique",
 			Birthday: "Votre anniversaire (facultatif)", Save: "Enregistrer", None: "Ne plus rien recevoir",
 			Saved: "C’est enregistré.", SavedNone: "C’est enregistré : vous ne recevrez plus ces e‑mails.",
 			Complained: "Un de nos messages a été signalé comme indésirable depuis votre messagerie : nous n’écrirons plus à cette adresse, même si vous cochez une case. Contactez la boutique pour changer cela.",
-			AskTitle:   "Confirmer votre inscription ?", Ask: "En confirmant, vous acceptez de recevoir nos nouvelles et nos offres par e‑mail. Vous pourrez vous désabonner à tout moment.",
+			AskTitle:   "Confirmer votre inscription\u00a0?", Ask: "En confirmant, vous acceptez de recevoir nos nouvelles et nos offres par e‑mail. Vous pourrez vous désabonner à tout moment.",
 			Yes: "Oui, je confirme", Ignore: "Ce n’était pas vous ? Fermez cette page : vous ne recevrez rien.",
 			ConfirmedTitle: "Merci, c’est confirmé", Confirmed: "Vous recevrez nos prochains e‑mails. Chacun contient un lien pour les arrêter.",
 			ExpiredTitle: "Ce lien a expiré", Expired: "Ouvrez celui d’un e‑mail plus récent.",
