@@ -39,8 +39,10 @@ func startMariaDB() (*mariadb, error) {
 		return nil, err
 	}
 	m := &mariadb{dir: dir, socket: filepath.Join(dir, "s"), exited: make(chan error, 1)}
-	if out, err := exec.Command(install, "--no-defaults", "--datadir="+filepath.Join(dir, "d"), "--auth-root-authentication-method=normal", //nolint:noctx // bounded by the test binary's own timeout
-		"--skip-test-db", "--user="+userName()).CombinedOutput(); err != nil {
+	layOut := exec.Command(install, "--no-defaults", "--datadir="+filepath.Join(dir, "d"), "--auth-root-authentication-method=normal", //nolint:noctx // bounded by the test binary's own timeout
+		"--skip-test-db", "--user="+userName())
+	layOut.Env = append(os.Environ(), "TMPDIR="+dir) // as --tmpdir below
+	if out, err := layOut.CombinedOutput(); err != nil {
 		return nil, errors.Join(fmt.Errorf("laying out MariaDB's data: %w: %s", err, out), os.RemoveAll(dir))
 	}
 	if err := m.run(server); err != nil {
