@@ -288,3 +288,16 @@ func (p *people) splitAll() {
 	}
 	p.settle()
 }
+
+// What the merged address agreed to is not carried over, so the person's mail never goes there.
+func TestMailGoesToThePersonsOwnAddress(t *testing.T) {
+	eachPeople(t, func(t *testing.T, p *people) {
+		p.read(customer(6, "b@example.com"), customer(7, "A@example.com"))
+		p.merge("a@example.com", "b@example.com")
+		p.settle()
+		p.read(order(1, "7", "a@example.com", 1000))
+		if c := p.profile("b@example.com").Contact; c.Email != "b@example.com" {
+			t.Errorf("it goes to %s", c.Email)
+		}
+	})
+}

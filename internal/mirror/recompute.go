@@ -124,15 +124,15 @@ func (a *applying) loadContacts(ids []int64, people map[int64]*person) error {
 }
 
 func (a *applying) loadAccounts(ids []int64, people map[int64]*person) error {
-	return readIn(a.ctx, a.tx, `SELECT c.contact_id, c.shop_id, c.id, c.email, c.first_name, c.last_name, c.locale, c.birthday, c.registered_at, c.modified_at,
+	return readIn(a.ctx, a.tx, `SELECT c.contact_id, c.shop_id, c.id, c.email, c.email_norm, c.first_name, c.last_name, c.locale, c.birthday, c.registered_at, c.modified_at,
  COALESCE(a.country,''), COALESCE(a.region,''), COALESCE(a.city,'') FROM customers c
  LEFT JOIN addresses a ON a.shop_id=c.shop_id AND a.kind='customer' AND a.id=c.id AND a.gone_at=0
  WHERE c.gone_at=0 AND c.contact_id IN (%)`, nil, ids, func(r *sqlx.Rows) error {
 		var id int64
 		var w when
-		var email, first, last, locale, birthday, country, region, city string
+		var email, norm, first, last, locale, birthday, country, region, city string
 		var registered, modified crm.Instant
-		if err := r.Scan(&id, &w.shop, &w.id, &email, &first, &last, &locale, &birthday, &registered, &modified, &country, &region, &city); err != nil {
+		if err := r.Scan(&id, &w.shop, &w.id, &email, &norm, &first, &last, &locale, &birthday, &registered, &modified, &country, &region, &city); err != nil {
 			return err
 		}
 		p := people[id]
@@ -143,6 +143,9 @@ func (a *applying) loadAccounts(ids []int64, people map[int64]*person) error {
 			p.want.Home = w.shop
 		}
 		w.at = max(modified, registered)
+		if norm != p.norm {
+			email = "" // merged into this contact, whose own address mail goes to
+		}
 		p.write(w, email, first, last)
 		if locale != "" && newer(&p.spoken, w) {
 			p.want.Locale = locale
