@@ -30,7 +30,8 @@ import (
 // SendGrid is one account with its Event Webhook; safe for concurrent use.
 type SendGrid struct {
 	// Answer, when set, says the status of a request to send instead of 202; it is called before the mails are kept, and
-	// those of a request that is not answered 2xx are not. 0 is 202; negative cuts the connection after keeping the mails.
+	// those of a request that is not answered 2xx are not. 0 is 202; negative keeps the mails and fails all the same: Cut
+	// cuts the connection, another is answered with its opposite (-503: taken, and answered 503). 429 asks to wait a second.
 	Answer func(mails []Mail) int
 
 	server *httptest.Server
@@ -53,6 +54,9 @@ type Mail struct {
 	MessageID string // what the request was answered with
 	At        time.Time
 }
+
+// Cut is the answer of a provider whose connection breaks after it took the mails.
+const Cut = -1
 
 // Event is one event as the webhook posts it, field by field: change what the test is about.
 type Event map[string]any
@@ -110,11 +114,15 @@ func (s *SendGrid) take(w http.ResponseWriter, r *http.Request) {
 		s.mails = append(s.mails, mails...)
 		s.mu.Unlock()
 	}
-	if status < 0 {
+	switch {
+	case status == Cut:
 		panic(http.ErrAbortHandler)
-	}
-	if status == 0 {
+	case status < 0:
+		status = -status
+	case status == 0:
 		status = http.StatusAccepted
+	case status == http.StatusTooManyRequests:
+		w.Header().Set("Retry-After", "1")
 	}
 	w.Header().Set("X-Message-Id", mails[0].MessageID)
 	w.WriteHeader(status)
