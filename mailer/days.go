@@ -8,7 +8,8 @@ import (
 	"github.com/relance/relance/internal/store"
 )
 
-// What campaign_days counts, by campaign and day (UTC) on which it became known.
+// What campaign_days counts, by campaign and day (UTC) on which it became known; orders, and revenue: beside them, by the day
+// on which they were placed.
 const (
 	dayHanded       = "handed" // left for the provider, and not certainly still here
 	dayAccepted     = "accepted"
@@ -19,7 +20,7 @@ const (
 	dayOpened       = "opened"  // by people
 	dayClicked      = "clicked" // by people
 	dayGoal         = "goal"
-	dayOrder        = "order"
+	dayOrder        = "order" // that a mail brought
 )
 
 // days is a tally of one day.

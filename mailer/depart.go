@@ -105,8 +105,10 @@ func (e *Engine) departOne(ctx context.Context, p *pass, d mirror.Departure) (wo
 			return err
 		}
 		if d.Why == mirror.DepartedErased {
-			if err := forgetCoupons(ctx, tx, d.ContactID); err != nil {
-				return err
+			for _, forget := range []func(context.Context, *store.Tx, int64) error{forgetCoupons, forgetWorth} {
+				if err := forget(ctx, tx, d.ContactID); err != nil {
+					return err
+				}
 			}
 		}
 		return e.mirror.DoneDeparture(ctx, tx, d)

@@ -61,6 +61,7 @@ type Engine struct {
 	prunedAt  crm.Instant               // when events were last found pruned
 	sweptAt   crm.Instant               // when verdicts on facts were last found swept
 	pools     pools
+	lifts     lifts
 	status    status
 }
 
@@ -135,7 +136,7 @@ func (e *Engine) Step(ctx context.Context, now time.Time) (next time.Time, worke
 		return now.Add(idleWait), false, nil
 	}
 	var errs []error
-	for _, phase := range []func(context.Context, *pass) (bool, error){e.settleLeftovers, e.recover, e.depart, e.digest, e.settleUnknown, e.touched, e.broadcast, e.feed, e.judgeSplits, e.advance, e.fillPools, e.watch, e.send, e.callOut, e.pruneEvents} {
+	for _, phase := range []func(context.Context, *pass) (bool, error){e.settleLeftovers, e.recover, e.depart, e.digest, e.settleUnknown, e.touched, e.broadcast, e.feed, e.judgeSplits, e.advance, e.fillPools, e.watch, e.send, e.callOut, e.pruneEvents, e.attribute, e.compareHoldouts} {
 		did, err := phase(ctx, p)
 		worked = worked || did
 		if errors.Is(err, store.ErrLost) { // somebody else has the lane now: what was to be done is theirs
@@ -282,8 +283,9 @@ func (e *Engine) next(ctx context.Context, p *pass) time.Time {
 	err := selectOneIn(ctx, e.db.Read(), &due, `SELECT COALESCE(MIN(due), 0) FROM (
  SELECT MIN(until_at) AS due FROM sends WHERE lane IN (?) AND state IN ('ready','deferred') AND until_at>? AND until_at<=?
  UNION ALL SELECT MIN(due_at) AS due FROM touches WHERE lane IN (?) AND due_at>? AND due_at<=?
+ UNION ALL SELECT MIN(due_at) AS due FROM worth_marks WHERE lane IN (?) AND due_at>? AND due_at<=?
  UNION ALL SELECT MIN(due_at) AS due FROM enrolments WHERE lane IN (?) AND state='active' AND due_at>? AND due_at<=?) AS dues`,
-		p.lanes, p.now, horizon, p.lanes, p.now, horizon, p.lanes, p.now, horizon)
+		p.lanes, p.now, horizon, p.lanes, p.now, horizon, p.lanes, p.now, horizon, p.lanes, p.now, horizon)
 	if p.wake > 0 && (due == 0 || p.wake < due) {
 		due = min(p.wake, horizon)
 	}

@@ -69,6 +69,14 @@ func questions() []mirror.Question {
 			Query: "SELECT code, campaign, occurrence, given_at, expires, worth FROM coupons WHERE contact_id IN (ids) ORDER BY given_at",
 		},
 		{
+			Name: "attributed_orders", Title: "Orders that a mail is thought to have brought", From: mirror.FromRelance,
+			Query: "SELECT shop_id, order_id, campaign, step, variants, how, placed_at, currency, revenue FROM attributed_orders WHERE contact_id IN (ids) ORDER BY placed_at, order_id",
+		},
+		{
+			Name: "recovered_carts", Title: "Carts that were ordered after a mail about them", From: mirror.FromRelance,
+			Query: "SELECT shop_id, cart_id, campaign, step, variants, placed_at, currency, revenue FROM recovered_carts WHERE contact_id IN (ids) ORDER BY placed_at, cart_id",
+		},
+		{
 			Name: "calls", Title: "What was told to other systems", From: mirror.FromRelance,
 			Query: "SELECT campaign, step, occurrence, state, created_at, done_at FROM calls WHERE contact_id IN (ids) ORDER BY id",
 		},

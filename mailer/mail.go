@@ -155,6 +155,8 @@ type Sender struct {
 	// Events is the source (ProviderEvent.Source) that reports what becomes of every mail; "" when none does.
 	Events string
 	Cap    Cap // marketing mails per contact; the zero Cap bounds nothing
+	// Windows bound what mails are credited with.
+	Windows Windows
 }
 
 // laneKinds: marketing needs consent and carries unsubscribe; transactional passes without, and carries no marketing.

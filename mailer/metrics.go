@@ -20,6 +20,7 @@ type Metrics struct {
 	inFlight   *prometheus.GaugeVec
 	limit      *prometheus.GaugeVec
 	calls      *prometheus.CounterVec
+	attributed *prometheus.CounterVec
 }
 
 // NewMetrics registers them; a nil registerer makes metrics that nobody sees.
@@ -66,6 +67,12 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	for _, outcome := range []string{callDone, "failed", callParked, callDropped} {
 		m.calls.WithLabelValues(outcome)
 	}
+	m.attributed = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "relance_attributed_orders_total", Help: "Orders credited to a mail, by how it is known: code or click. Refunds and cancellations are not taken back here.",
+	}, []string{"how"})
+	for _, how := range []string{byCode, byClick} {
+		m.attributed.WithLabelValues(how)
+	}
 	for _, s := range States() {
 		for _, reason := range append(Reasons(s), NoReason) {
 			m.sends.WithLabelValues(string(s), string(reason))
@@ -79,7 +86,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	}, []string{"list"})
 	m.feedback = newFeedbackMetrics(r)
 	if r != nil {
-		r.MustRegister(m.sends, m.rows, m.lateness, m.enrolments, m.paused, m.stopped, m.breaks, m.bounced, m.complained, m.inFlight, m.limit, m.calls, m.coupons)
+		r.MustRegister(m.sends, m.rows, m.lateness, m.enrolments, m.paused, m.stopped, m.breaks, m.bounced, m.complained, m.inFlight, m.limit, m.calls, m.coupons, m.attributed)
 	}
 	return m
 }

@@ -31,6 +31,8 @@ type CampaignInfo struct {
 	Goals    int64            `json:"goals"`            // runs that reached the campaign's goal, without the holdout
 	Splits   []SplitInfo      `json:"splits,omitempty"` // in the order of the steps
 	Calls    map[string]int64 `json:"calls,omitempty"`  // of web services that are over: done, parked, dropped
+	// Earned is what its mails brought, by currency, the most orders first.
+	Earned []Earned `json:"revenue"`
 	// NotMailed says how many were not mailed since it was before arming; "" when none were.
 	NotMailed string `json:"not_mailed,omitempty"`
 
@@ -89,6 +91,9 @@ func Infos(ctx context.Context, q store.Queryer) ([]CampaignInfo, error) {
 		if n := infos[i].Entries[BeforeArming]; n > 0 {
 			infos[i].NotMailed = fmt.Sprintf("%d %sbefore arming: not mailed", n, infos[i].entered)
 		}
+	}
+	if err := addEarned(ctx, q, infos); err != nil {
+		return nil, err
 	}
 	return infos, addWinners(ctx, q, infos)
 }

@@ -46,7 +46,7 @@ func (c *chain) keep(f mailer.CampaignFile) {
 	if len(problems) > 0 {
 		c.tb.Fatal(problems)
 	}
-	c.keeper = segments.NewMaintainer(c.m, c.leases, defs, segments.Options{Listening: mailer.Listening})
+	c.keeper = segments.NewMaintainer(c.m, c.leases, defs, segments.Options{Listening: mailer.Listening, Told: mailer.TellWorth(c.m)})
 	if err := c.keeper.Deploy(c.tb.Context(), c.now); err != nil {
 		c.tb.Fatal(err)
 	}

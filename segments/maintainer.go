@@ -35,6 +35,9 @@ type Options struct {
 	// Listening tells whether campaigns wait for facts rather than for segments; nil: none does. It is asked in each
 	// deciding transaction, so that whatever is settled after a campaign was stored is told to it.
 	Listening func(ctx context.Context, q store.Queryer) (bool, error)
+	// Told is called, in each deciding transaction, with the contacts whose changed facts are settled, whatever changed
+	// them; nil: nobody asks.
+	Told func(ctx context.Context, tx *store.Tx, contacts []int64) error
 }
 
 // Maintainer keeps memberships true for the contacts in the lanes that this process holds. Several processes may run
@@ -63,6 +66,7 @@ type Maintainer struct {
 	thresholds time.Duration
 	used       map[string][]string
 	listening  func(ctx context.Context, q store.Queryer) (bool, error)
+	told       func(ctx context.Context, tx *store.Tx, contacts []int64) error
 }
 
 // NewMaintainer makes one for the definitions in force. Deploy stores them; Step works on what is stored.
@@ -78,7 +82,7 @@ func NewMaintainer(m *mirror.Mirror, l *store.Leases, defs []*rule.Segment, o Op
 	}
 	return &Maintainer{
 		mirror: m, db: m.DB(), leases: l, defs: defs, log: o.Log, metrics: o.Metrics, wall: o.Wall, page: batchSize,
-		thresholds: o.Thresholds, used: o.Used, listening: o.Listening,
+		thresholds: o.Thresholds, used: o.Used, listening: o.Listening, told: o.Told,
 	}
 }
 

@@ -16,6 +16,17 @@ const hides = 24 * time.Hour
 // touch tells campaigns that facts start of the contacts whose marks this transaction clears. It is the only signal, and
 // it is written with the memberships: what is settled is told.
 func (m *Maintainer) touch(ctx context.Context, tx *store.Tx, settled []*settling, left map[int64]bool, now crm.Instant) error {
+	if m.told != nil {
+		var changed []int64
+		for _, c := range settled {
+			if !left[c.id] && c.mark != nil && c.done {
+				changed = append(changed, c.id)
+			}
+		}
+		if err := m.told(ctx, tx, changed); err != nil {
+			return err
+		}
+	}
 	if m.listening == nil {
 		return nil
 	}

@@ -157,6 +157,7 @@ func (l lasting) app(ctx context.Context, cfg *config.Config) (*app, error) {
 	o := l.options
 	a.maintainer = segments.NewMaintainer(a.mirror, a.leases, a.segments, segments.Options{
 		Log: l.log.Named("segments"), Metrics: l.meters.segments, Wall: o.wall, Used: uses(cfg.Campaigns), Listening: mailer.Listening,
+		Told: mailer.TellWorth(a.mirror),
 	})
 	a.mailer = mailer.NewEngine(a.mirror, a.leases, mailer.EngineOptions{
 		Renderer: cfg.Templates, Senders: senders, PublicURL: cfg.PublicURL, Keys: a.keys, Secrets: mailer.SecretsOf(cfg.Campaigns), Freshness: o.freshness,

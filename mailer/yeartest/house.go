@@ -67,7 +67,7 @@ func (h *house) begin(p *process) {
 	h.expire(p.lanes)
 	_, err := p.leases.Acquire(h.ctx, p.lanes...)
 	h.must(err)
-	p.keeper = segments.NewMaintainer(h.m, p.leases, h.defs, segments.Options{Listening: mailer.Listening, Wall: h.wall})
+	p.keeper = segments.NewMaintainer(h.m, p.leases, h.defs, segments.Options{Listening: mailer.Listening, Told: mailer.TellWorth(h.m), Wall: h.wall})
 	p.identities = mirror.NewIdentities(h.m, p.leases)
 	p.engine = mailer.NewEngine(h.m, p.leases, h.options(h.provider.as(p.name)))
 }
