@@ -229,7 +229,7 @@ func (d *digestion) take(v *eventRow) {
 	}
 	person := d.people[v.ContactID]
 	erased := person == nil || person.Contact.ErasedAt > 0
-	if send != nil && send.State == Unknown && !d.found[send.ID] {
+	if send != nil && send.State == Unknown && v.proves() && !d.found[send.ID] {
 		d.found[send.ID] = true
 		m := move{row: &send.sendRow, to: Accepted, detail: "it was not lost: the provider reported " + v.Kind}
 		if !erased {
@@ -253,6 +253,10 @@ func (d *digestion) take(v *eventRow) {
 	}
 	d.mark(v.ContactID, v.HappenedAt)
 }
+
+// proves tells whether an event shows that its mail was sent. A click on our own link does: the link names its mail. What
+// else somebody did on a page of ours is only put down to the newest mail (ownEvent), and may come of an older one.
+func (v *eventRow) proves() bool { return v.Source != SourceOwn || v.Kind == EventClicked }
 
 func (d *digestion) mark(contactID int64, at crm.Instant) {
 	d.marks[contactID] = max(d.marks[contactID], at)

@@ -170,7 +170,7 @@ func (e *Engine) writeOff(ctx context.Context, p *pass, lost []sentRow) error {
 	return err
 }
 
-// spokenOf tells of which mails events wait to be digested, or were.
+// spokenOf tells of which mails events that prove them (eventRow.proves) wait to be digested, or were.
 func spokenOf(ctx context.Context, tx *store.Tx, rows []sendRow) (map[int64]bool, error) {
 	out := map[int64]bool{}
 	var contacts, ids []int64
@@ -181,11 +181,11 @@ func spokenOf(ctx context.Context, tx *store.Tx, rows []sendRow) (map[int64]bool
 		return out, nil
 	}
 	for _, text := range []string{
-		"SELECT send_id FROM provider_events WHERE contact_id IN (?) AND send_id IN (?)", // by the index on contacts
-		"SELECT send_id FROM mail_events WHERE contact_id IN (?) AND send_id IN (?)",
+		"SELECT send_id FROM provider_events WHERE contact_id IN (?) AND send_id IN (?) AND (source<>? OR kind=?)", // by the index on contacts
+		"SELECT send_id FROM mail_events WHERE contact_id IN (?) AND send_id IN (?) AND (source<>? OR kind=?)",
 	} {
 		var some []int64
-		if err := selectIn(ctx, tx, &some, text, contacts, ids); err != nil {
+		if err := selectIn(ctx, tx, &some, text, contacts, ids, SourceOwn, EventClicked); err != nil {
 			return nil, fmt.Errorf("looking for events of mails: %w", err)
 		}
 		for _, id := range some {

@@ -74,12 +74,14 @@ func TestAnUnknownMailWithoutEventsWasNeverSentAndIsNotSentAgain(t *testing.T) {
 		events bool          // the provider says what becomes of mails
 		begins time.Duration // events of later mails come from then on
 		down   time.Duration // no events come from then on
+		leaves bool          // the person unsubscribes meanwhile, by the link of an older mail
 		want   mailer.State
 	}{
-		"events of later mails for more than a day": {true, time.Hour, 40 * time.Hour, mailer.Refused},
-		"a provider that says nothing":              {false, time.Hour, 40 * time.Hour, mailer.Unknown},
-		"events for less than a day":                {true, time.Hour, 20 * time.Hour, mailer.Unknown},
-		"no events while this one's were repeated":  {true, 24 * time.Hour, 70 * time.Hour, mailer.Unknown},
+		"events of later mails for more than a day": {true, time.Hour, 40 * time.Hour, false, mailer.Refused},
+		"the person unsubscribes meanwhile":         {true, time.Hour, 40 * time.Hour, true, mailer.Refused},
+		"a provider that says nothing":              {false, time.Hour, 40 * time.Hour, false, mailer.Unknown},
+		"events for less than a day":                {true, time.Hour, 20 * time.Hour, false, mailer.Unknown},
+		"no events while this one's were repeated":  {true, 24 * time.Hour, 70 * time.Hour, false, mailer.Unknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, w *world) {
@@ -89,6 +91,10 @@ func TestAnUnknownMailWithoutEventsWasNeverSentAndIsNotSentAgain(t *testing.T) {
 				}
 				h.arm("plain", plainCampaign())
 				zoe, _ := h.lose(t, "zoe@example.com", false)
+				if c.leaves {
+					token := must(w.options.Keys.Token(mailer.Subject{ContactID: zoe, AudienceID: w.audience, Topic: mailer.TopicMarketing}))(t)
+					must(mailer.Unsubscribe(t.Context(), w.m, w.options.Keys, token, "one-click", crm.At(h.now)))(t)
+				}
 				h.ahead += time.Hour // the provider is asked again
 				h.runAt(h.now.Add(time.Minute))
 				ann := h.contact("ann@example.com") // the later mail
