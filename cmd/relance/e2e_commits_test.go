@@ -155,8 +155,10 @@ func notInTheWay(name string) string {
 		return "this story's campaigns call nobody and try nothing; mailer has runs of its own"
 	case "mailer.break":
 		return "nobody complains in this story; mailer has runs of its own"
-	case "mailer.events", "mailer.events_found", "mailer.events_pruned", "mailer.flow_pruned", "mailer.digest", "mailer.unknown":
+	case "mailer.events", "mailer.events_found", "mailer.events_pruned", "mailer.flow_pruned", "mailer.unknown":
 		return "this world's provider says nothing of mails; mailer has runs of its own"
+	case "mailer.preferences", "mailer.confirm":
+		return "nobody in this story opens the page of choices or is asked to confirm; such a wish is one commit, and made again"
 	case "mailer.depart", "mailer.forget", "mailer.forget_events":
 		return "what the mailer makes of such a wish"
 	case "mirror.retry":
