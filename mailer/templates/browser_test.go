@@ -17,7 +17,6 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
-	"github.com/relance/relance/mailer"
 	"github.com/relance/relance/mailer/render"
 )
 
@@ -30,7 +29,7 @@ func families() map[string][]string {
 		"customers":      {"birthday", "vip", "last_call"},
 		"products":       {"cross_sell", "review_request", "back_in_stock"},
 		"orders":         {"order_confirmation", "order_shipped", "order_refunded"},
-		"accounts":       {"account_confirmation", "subscription_confirmation"},
+		"accounts":       {"account_confirmation", "subscription_confirmation", "confirm_subscription"},
 	}
 }
 
@@ -93,8 +92,10 @@ func TestEveryMailIsGoodToLookAt(t *testing.T) {
 	t.Cleanup(server.Close)
 	for i, name := range set.Names() {
 		for _, locale := range []string{"fr", "en"} {
-			for kind, d := range map[string]mailer.Data{"rich": shop.of(t, name, i, locale), "bare": bare(shop.of(t, name, i, locale))} {
-				pages["/"+name+"."+locale+"."+kind] = rendered(t, set, name, locale, d).HTML
+			d := shop.of(t, name, i, locale)
+			pages["/"+name+"."+locale+".rich"] = rendered(t, set, name, locale, d).HTML
+			if locale == "fr" { // its words are longer
+				pages["/"+name+"."+locale+".bare"] = rendered(t, set, name, locale, bare(d)).HTML
 			}
 		}
 	}
