@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -111,15 +112,16 @@ func (e *Engine) callOut(ctx context.Context, p *pass) (worked bool, err error) 
 // dueCalls finds the next call of each contact, of those that are due and whose service is not left alone.
 func (e *Engine) dueCalls(ctx context.Context, p *pass) ([]callRow, error) {
 	wall := e.o.Wall()
-	query := "SELECT " + callCols + ` FROM calls c WHERE lane IN (?) AND next_at<=? AND state='open'
- AND NOT EXISTS (SELECT 1 FROM calls b WHERE b.contact_id=c.contact_id AND b.state='open' AND b.id<c.id)`
+	var query strings.Builder
+	query.WriteString("SELECT " + callCols + ` FROM calls c WHERE lane IN (?) AND next_at<=? AND state='open'
+ AND NOT EXISTS (SELECT 1 FROM calls b WHERE b.contact_id=c.contact_id AND b.state='open' AND b.id<c.id)`)
 	args := []any{p.lanes, wall.UnixMilli()}
 	calling := false
 	for _, id := range slices.Sorted(maps.Keys(p.campaigns)) {
 		for _, s := range p.campaigns[id].steps {
 			calling = calling || s.kind == stepCall
 			if s.kind == stepCall && e.services.shut(serviceOf(s.call.URL), wall) {
-				query += " AND NOT (c.campaign=? AND c.step=?)"
+				query.WriteString(" AND NOT (c.campaign=? AND c.step=?)")
 				args = append(args, id, s.id)
 			}
 		}
@@ -128,7 +130,7 @@ func (e *Engine) dueCalls(ctx context.Context, p *pass) ([]callRow, error) {
 		return nil, nil
 	}
 	var rows []callRow
-	if err := selectIn(ctx, e.db.Read(), &rows, query+" ORDER BY next_at, id LIMIT ?", append(args, callsAtOnce*4)...); err != nil {
+	if err := selectIn(ctx, e.db.Read(), &rows, query.String()+" ORDER BY next_at, id LIMIT ?", append(args, callsAtOnce*4)...); err != nil {
 		return nil, fmt.Errorf("reading due calls: %w", err)
 	}
 	return rows, nil

@@ -130,8 +130,14 @@ func (k *compiler) kind(path string, raw StepSpec) string {
 		kind  string
 		given bool
 	}{
-		{stepSend, raw.Send != nil}, {stepWait, raw.Wait != nil}, {stepUntil, raw.Until != nil}, {stepBranch, raw.Branch != nil},
-		{stepSplit, raw.Split != nil}, {stepSet, raw.Set != nil}, {stepCall, raw.Call != nil}, {stepEnd, raw.End},
+		{stepSend, raw.Send != nil},
+		{stepWait, raw.Wait != nil},
+		{stepUntil, raw.Until != nil},
+		{stepBranch, raw.Branch != nil},
+		{stepSplit, raw.Split != nil},
+		{stepSet, raw.Set != nil},
+		{stepCall, raw.Call != nil},
+		{stepEnd, raw.End},
 	} {
 		if one.given {
 			given = append(given, one.kind)

@@ -125,7 +125,7 @@ func TestB18_AnOrderEndsARunAboutACartAtOnce(t *testing.T) {
 		w.waiting(max, idleCart)
 		w.order(zoe, w.shop, "o1", crm.StateAccepted, w.now)
 		w.order(max, w.addShop("other", "opt_in"), "o2", crm.StateAccepted, w.now) // whatever the shop
-		w.silent = true // the gate would have to wait
+		w.silent = true                                                            // the gate would have to wait
 		w.wake(zoe, max)
 		w.expectRun(zoe, "exited bought")
 		w.expectRun(max, "exited bought")

@@ -150,8 +150,10 @@ func fewer(t *testing.T) {
 
 func randomMachine(t *rapid.T, w *world, s *service, crash *int) {
 	w.write(func(tx *store.Tx) error {
-		for _, table := range []string{"campaigns", "campaign_defs", "campaign_shops", "campaign_counts", "split_winners", "enrolments", "sends", "send_log", "calls",
-		"contact_attributes", "orders", "memberships", "segment_changes", "contacts", "consent_state", "dirty", "touches"} {
+		for _, table := range []string{
+			"campaigns", "campaign_defs", "campaign_shops", "campaign_counts", "split_winners", "enrolments", "sends", "send_log", "calls",
+			"contact_attributes", "orders", "memberships", "segment_changes", "contacts", "consent_state", "dirty", "touches",
+		} {
 			if _, err := tx.ExecContext(t.Context(), "DELETE FROM "+table); err != nil {
 				return err
 			}

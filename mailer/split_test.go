@@ -132,7 +132,7 @@ func TestTheBetterVariantIsTakenInTheEnd(t *testing.T) {
 
 func TestVariantsThatAreTheSameSeldomWin(t *testing.T) {
 	t.Parallel()
-	rng := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // to be repeated
+	rng := rand.New(rand.NewPCG(1, 2))
 	const seeds = 400
 	won := func(rates ...float64) (n int) {
 		for range seeds {

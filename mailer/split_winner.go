@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -223,12 +224,9 @@ func chance(a, b score) float64 {
 }
 
 func compared(scores []score, measure string) string {
-	text := ""
+	parts := make([]string, len(scores))
 	for i, s := range scores {
-		if i > 0 {
-			text += ", "
-		}
-		text += fmt.Sprintf("%s %d of %d", s.variant, s.hits, s.entered)
+		parts[i] = fmt.Sprintf("%s %d of %d", s.variant, s.hits, s.entered)
 	}
-	return text + " (" + measure + ")"
+	return strings.Join(parts, ", ") + " (" + measure + ")"
 }

@@ -50,8 +50,10 @@ func TestEveryMistakeOfAStepIsNamedWithItsPlace(t *testing.T) {
 		{"{id: a, branch: []}", ".steps[0].branch", "no ways"},
 		{"{id: a, branch: [{steps: [{id: b, wait: 1h}]}]}", ".steps[0].branch[0]", "no condition"},
 		{"{id: a, branch: [{if: {locale: fr}, steps: []}]}", ".steps[0].branch[0].steps", "no steps"},
-		{"{id: a, branch: [{if: {locale: fr}, steps: [{id: b, wait: 1h}]}, {steps: [{id: c, wait: 1h}]}, {if: {locale: en}, steps: [{id: d, wait: 1h}]}]}",
-			".steps[0].branch[1]", "never taken"},
+		{
+			"{id: a, branch: [{if: {locale: fr}, steps: [{id: b, wait: 1h}]}, {steps: [{id: c, wait: 1h}]}, {if: {locale: en}, steps: [{id: d, wait: 1h}]}]}",
+			".steps[0].branch[1]", "never taken",
+		},
 		{"{id: a, branch: [{if: {locale: fr}, steps: [{id: a, wait: 1h}]}]}", ".steps[0].branch[0].steps[0].id", "used twice"},
 		{"{id: a, branch: [{if: {bought: {at_least: -1}}, steps: [{id: b, wait: 1h}]}]}", ".steps[0].branch[0].if.bought.at_least", "-1"},
 

@@ -146,17 +146,25 @@ func TestWaitUntilGoesOnAtOnceOrAtItsTimeOut(t *testing.T) {
 		happen func(w *world, id int64)
 		other  func(w *world, id int64) // what it does not wait for
 	}{
-		"order": {"order: true", func(w *world, id int64) { w.order(id, w.shop, mailer.SendID(w.db.NewID()), crm.StateAccepted, w.now) },
-			func(w *world, id int64) { w.order(id, w.shop, mailer.SendID(w.db.NewID()), crm.StateDraft, w.now) }},
-		"click": {"click: true", func(w *world, id int64) { w.event(id, "mail.clicked", w.now, map[string]string{"campaign": "c"}) },
+		"order": {
+			"order: true", func(w *world, id int64) { w.order(id, w.shop, mailer.SendID(w.db.NewID()), crm.StateAccepted, w.now) },
+			func(w *world, id int64) { w.order(id, w.shop, mailer.SendID(w.db.NewID()), crm.StateDraft, w.now) },
+		},
+		"click": {
+			"click: true", func(w *world, id int64) { w.event(id, "mail.clicked", w.now, map[string]string{"campaign": "c"}) },
 			func(w *world, id int64) {
 				w.event(id, "mail.clicked", w.now, map[string]string{"campaign": "c", "machine": "1"})
 				w.event(id, "mail.clicked", w.now, map[string]string{"campaign": "another"})
-			}},
-		"event": {"event: {name: wished, where: {list: noel}}", func(w *world, id int64) { w.event(id, "wished", w.now, map[string]string{"list": "Noel"}) },
-			func(w *world, id int64) { w.event(id, "wished", w.now, map[string]string{"list": "easter"}) }},
-		"if": {"if: {bought: {at_least: 1}}", func(w *world, id int64) { w.order(id, w.shop, mailer.SendID(w.db.NewID()), crm.StateAccepted, w.now) },
-			func(w *world, id int64) { w.event(id, "wished", w.now, nil) }},
+			},
+		},
+		"event": {
+			"event: {name: wished, where: {list: noel}}", func(w *world, id int64) { w.event(id, "wished", w.now, map[string]string{"list": "Noel"}) },
+			func(w *world, id int64) { w.event(id, "wished", w.now, map[string]string{"list": "easter"}) },
+		},
+		"if": {
+			"if: {bought: {at_least: 1}}", func(w *world, id int64) { w.order(id, w.shop, mailer.SendID(w.db.NewID()), crm.StateAccepted, w.now) },
+			func(w *world, id int64) { w.event(id, "wished", w.now, nil) },
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, w *world) {
