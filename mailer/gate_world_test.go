@@ -87,3 +87,20 @@ func (w *world) consentTo(id int64, topic, state string) {
 			[]string{"contact_id", "topic", "channel", "lane", "state"}, [][]any{{id, topic, "email", crm.LaneOf(id), state}})
 	})
 }
+
+// tallied counts rows by state and reason, for messages of tests that fail.
+func (w *world) tallied(query string) map[string]int {
+	w.tb.Helper()
+	var rows []struct {
+		State, Reason string
+		N             int
+	}
+	if err := w.db.Read().SelectContext(context.Background(), &rows, query); err != nil {
+		w.tb.Fatal(err)
+	}
+	out := map[string]int{}
+	for _, r := range rows {
+		out[r.State+" "+r.Reason] = r.N
+	}
+	return out
+}

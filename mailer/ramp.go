@@ -61,15 +61,15 @@ func (r *ramped) full() bool { return r.used+r.batch >= r.limit || r.ours >= r.s
 
 func (r *ramped) take() { r.batch++; r.ours++ }
 
-// shareOf is how much of a limit falls to some lanes. What does not divide evenly falls to others for each campaign and day.
+// shareOf is how much of a limit falls to some lanes. It is spread over the lanes as evenly as whole mails can be; which lanes
+// have what does not divide is another matter for each campaign and day.
 func shareOf(limit int64, lanes []int, campaign, day string) int64 {
 	h := sha256.Sum256([]byte("relance ramp\x00" + campaign + "\x00" + day))
 	turn := int64(binary.BigEndian.Uint32(h[:4]) % crm.Lanes)
-	share := int64(len(lanes)) * (limit / crm.Lanes)
+	share := int64(0)
 	for _, l := range lanes {
-		if (int64(l)+turn)%crm.Lanes < limit%crm.Lanes {
-			share++
-		}
+		i := (int64(l) + turn) % crm.Lanes
+		share += (i+1)*limit/crm.Lanes - i*limit/crm.Lanes
 	}
 	return share
 }
