@@ -385,11 +385,29 @@ func goOn(t *testing.T, b *backfilled, p *plug) *mortal {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.adopt()
 	w.fault, w.world.died = p.commit, w.died
 	p.seen, p.died = maps.Clone(b.seen), map[string]bool{}
 	w.move(b.now.Sub(w.clock.Now()))
 	w.rise()
 	return w
+}
+
+// adopt lets a copy send: it goes on in place of what it was copied from.
+func (w *mortal) adopt() {
+	w.t.Helper()
+	db, err := store.Open(w.t.Context(), store.Options{DSN: "sqlite:" + filepath.Join(w.dir, "relance.db")})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer db.Close()
+	p, err := openPlace(w.t.Context(), db, witnessOf(db, ""), nil)
+	if err == nil {
+		err = p.adopt(w.t.Context())
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // play is the story from there on. What happens in the shop happens at fixed instants of business time, whoever dies.
