@@ -140,7 +140,7 @@ func (g *gating) ramped(c *candidate) verdict {
 
 // holdout is last, so that the group that gets nothing consists of people who would have got something.
 func (g *gating) holdout(c *candidate) verdict {
-	percent := c.run.policy.holdout
+	percent := c.run.holdout
 	if percent == 0 {
 		return g.ok("none")
 	}

@@ -61,14 +61,14 @@ func (k *compiler) preferred(s CampaignSpec, c *campaign) {
 	case !s.PreferredHour:
 	case c.kind == KindTransactional:
 		k.wrong(".preferred_hour", "a transactional mail does not wait for an hour", "no preferred_hour")
-	case c.trigger.occurrence == OccurrenceCart:
+	case c.occurrence == OccurrenceCart:
 		k.wrong(".preferred_hour", "a mail about a cart does not wait for an hour", "no preferred_hour, or another occurrence")
 	}
 }
 
 func (k *compiler) ownCap(s CampaignSpec, c *campaign) {
 	var err error
-	c.policy.ownCap, err = ParseCap(s.Cap)
+	c.ownCap, err = ParseCap(s.Cap)
 	switch {
 	case err != nil:
 		k.wrong(".cap", err.Error(), "a number of mails and a length of time: 2 per 30d")
@@ -78,7 +78,7 @@ func (k *compiler) ownCap(s CampaignSpec, c *campaign) {
 }
 
 func (k *compiler) holdout(s CampaignSpec, c *campaign) {
-	c.policy.holdout = s.Holdout
+	c.holdout = s.Holdout
 	if s.Holdout < 0 || s.Holdout > 90 {
 		k.wrong(".holdout", fmt.Sprintf("%d is no percentage to hold out", s.Holdout), "0 to 90, the percentage of contacts who get nothing")
 	}
@@ -107,15 +107,15 @@ func (k *compiler) ramp(s CampaignSpec, c *campaign) {
 	if r.days < 1 || r.days > 60 {
 		k.wrong(".ramp.days", fmt.Sprintf("%d is no number of days to be careful", r.days), "1 to 60; 7 if nothing is said")
 	}
-	c.policy.ramp = r
+	c.ramp = r
 }
 
 func (k *compiler) breaker(s CampaignSpec, c *campaign) {
-	c.policy.breaker = standardLimits()
+	c.breaker = standardLimits()
 	if s.Breaker == nil {
 		return
 	}
-	b := &c.policy.breaker
+	b := &c.breaker
 	b.bounced = k.percent(".breaker.bounced", s.Breaker.Bounced, b.bounced)
 	b.complained = k.percent(".breaker.complained", s.Breaker.Complained, b.complained)
 	if s.Breaker.After < 0 {

@@ -167,7 +167,7 @@ func (g *gating) loadEarlier(ctx context.Context, contacts []int64) error {
 }
 
 func (g *gating) loadHoldouts(ctx context.Context, contacts []int64) error {
-	if !slices.ContainsFunc(g.rows, func(s sendRow) bool { r, ok := g.campaigns[s.Campaign]; return ok && r.policy.holdout > 0 }) {
+	if !slices.ContainsFunc(g.rows, func(s sendRow) bool { r, ok := g.campaigns[s.Campaign]; return ok && r.holdout > 0 }) {
 		return nil
 	}
 	var rows []struct {

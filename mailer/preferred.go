@@ -13,7 +13,7 @@ const (
 	preferredHourAttribute = "relance.preferred_hour" // 0 to 23, asked for by the contact
 	hourFacts              = 3                        // acts that make a habit
 	hourMemory             = 365 * 24 * time.Hour
-	longestForHour         = 24 * time.Hour // from when a mail was due
+	mostHeldBack           = 24 * time.Hour // from when a mail was due
 )
 
 // hour is when a contact likes to be written to, by its own clock.
@@ -94,7 +94,7 @@ func preferredUntil(h hour, now, due, notAfter crm.Instant, q quiet, loc *time.L
 		return now
 	}
 	at := nextHour(h.at, now, loc)
-	if at > due.Add(longestForHour) || at >= notAfter || !q.end(at.Time(), loc).Equal(at.Time()) {
+	if at > due.Add(mostHeldBack) || at >= notAfter || !q.end(at.Time(), loc).Equal(at.Time()) {
 		return now
 	}
 	return at

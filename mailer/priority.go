@@ -33,13 +33,9 @@ func (r *rival) outranks(c *candidate) bool {
 // claims tells whether a mail may leave as soon as it is looked at again: then those behind it wait. One that waits for
 // somebody to mend or resume something, or for its own campaign's cap or ramp, keeps nobody else back.
 func (r *rival) claims(now crm.Instant) bool {
-	switch r.Reason {
-	case NoReason, WaitingForShop, Quiet, PreferredHour, Capped, Outranked, ProviderBusy, ProviderDown, SharedRequest, Late:
-		return true
-	case CappedCampaign, RampFull:
-		return r.UntilAt <= now
-	}
-	return false
+	soon := []Reason{NoReason, WaitingForShop, Quiet, PreferredHour, Capped, Outranked, ProviderBusy, ProviderDown, SharedRequest, Late}
+	own := []Reason{CappedCampaign, RampFull}
+	return slices.Contains(soon, r.Reason) || slices.Contains(own, r.Reason) && r.UntilAt <= now
 }
 
 // loadRivals reads what else is due for the contacts of the batch where a sender's cap makes mails compete.
