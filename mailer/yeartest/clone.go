@@ -40,7 +40,7 @@ func (w *world) clone() {
 	w.must(err)
 	o := w.house.options(w.provider.as(cloneName))
 	o.SendingAllowed = func() error { return errors.New("this is a copy") }
-	if w.mistake == CloneSends {
+	if w.mistake.CopySends {
 		o.SendingAllowed = nil
 	}
 	e := mailer.NewEngine(mailer.NewMirror(db), leases, o)

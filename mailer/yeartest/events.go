@@ -59,6 +59,9 @@ func (p *provider) planEvent(h *handedMail, kind string, at time.Time) {
 	case 1:
 		comes = at.Add(p.span(2 * time.Hour))
 	}
+	if p.percent(70) { // many come in one body
+		comes = comes.Truncate(4 * time.Hour).Add(4 * time.Hour)
+	}
 	times := 1
 	if p.percent(15) {
 		times = 1 + p.pick(46)
@@ -81,6 +84,10 @@ func (p *provider) deliver(v mailer.ProviderEvent, times int) {
 	}
 	p.batches = append(p.batches, v)
 	p.dice.Shuffle(len(body), func(i, j int) { body[i], body[j] = body[j], body[i] })
+	if p.mistake.LosesEvents {
+		p.judge.event(v)
+		return
+	}
 	_, err := mailer.RecordEvents(p.ctx, p.m, p.audience, body, p.at())
 	p.must(err)
 	p.tell("event %s of %s, %d times", v.Kind, v.Email, times)

@@ -75,6 +75,9 @@ func (h *house) begin(p *process) {
 func (h *house) options(p mailer.Provider) mailer.EngineOptions {
 	limit, err := mailer.ParseCap(senderCap)
 	h.must(err)
+	if h.mistake.NoCap {
+		limit = mailer.Cap{}
+	}
 	byID := map[string]*rule.Segment{}
 	var needs crm.Needs
 	for _, s := range h.defs {
@@ -135,11 +138,14 @@ func (h *house) due() time.Time {
 	at := due.Time()
 	if at.After(h.now.Add(2 * time.Minute)) {
 		h.hurried = 0
+		if h.percent(60) { // it is not always looked at that very moment
+			at = at.Add(h.span(2 * time.Hour))
+		}
 		return at
 	}
 	// What is put off for seconds, again and again, is looked at now and then.
-	if h.hurried++; h.hurried > 4 {
-		return h.now.Add(time.Duration(5+h.pick(40)) * time.Minute)
+	if h.hurried++; h.hurried > 2 {
+		return h.now.Add(time.Duration(5+h.pick(90)) * time.Minute)
 	}
 	if !at.After(h.now) {
 		return h.now.Add(time.Second)
@@ -157,6 +163,7 @@ func (h *house) live() {
 		for _, s := range h.shops {
 			h.sync(s)
 		}
+		h.sabotage()
 		for _, p := range h.processes {
 			h.let(p)
 		}

@@ -37,11 +37,11 @@ type judge struct {
 	spoken    map[int64]bool    // sends of which any event came
 	soon      []func()          // what is in force once everybody has worked
 	looked    int
-	heldOut   map[string]bool
 }
 
 type address struct {
 	yes, odd, gone           bool
+	yesAt                    crm.Instant
 	noMarketing, noMailAtAll bool
 }
 
@@ -50,6 +50,8 @@ type knownOrder struct {
 	account string // shop/account
 	firstAt crm.Instant
 	history bool
+	realAt  crm.Instant // from when on it was known to be one
+	wavered bool        // it was a sale, and then not, or the other way round
 }
 
 // judged is a mail that goes out, with its row of the ledger.
@@ -75,17 +77,18 @@ type sendRow struct {
 	TriggeredAt crm.Instant `db:"triggered_at"`
 	EnrolmentID int64       `db:"enrolment_id"`
 	About       string
-	Zone        string
+	Home        int64
 	Email       string `db:"email_norm"`
 }
 
 const selectSends = `SELECT s.id, s.campaign, s.step, s.contact_id, s.occurrence, s.kind, s.state, s.reason, s.shop_id, s.due_at, s.not_after, s.handed_at, s.settled_at,
- s.triggered_at, s.enrolment_id, s.about, COALESCE(c.zone,'') AS zone, COALESCE(c.email_norm,'') AS email_norm FROM sends s LEFT JOIN contacts c ON c.id=s.contact_id`
+ s.triggered_at, s.enrolment_id, s.about, COALESCE(c.home_shop_id,0) AS home, COALESCE(c.email_norm,'') AS email_norm
+ FROM sends s LEFT JOIN contacts c ON c.id=s.contact_id`
 
 func newJudge(w *world) *judge {
 	return &judge{
 		world: w, addresses: map[string]*address{}, accounts: map[string]string{}, boxes: map[string]string{}, orders: map[string]*knownOrder{}, carts: map[string]*crm.Cart{},
-		into: map[string]string{}, taken: map[string]int{}, attempts: map[int64]int{}, positive: map[int64]bool{}, spoken: map[int64]bool{}, heldOut: map[string]bool{},
+		into: map[string]string{}, taken: map[string]int{}, attempts: map[int64]int{}, positive: map[int64]bool{}, spoken: map[int64]bool{},
 	}
 }
 
@@ -110,10 +113,10 @@ func (j *judge) learn(s *shop, cause crm.Cause, f crm.Fact) {
 	case *crm.OptIn:
 		a := j.address(j.accounts[account])
 		switch {
-		case j.mistake == DeafToConsent:
-			a.yes = false // the judge takes everybody's consent for missing
 		case b.Value == "yes":
-			a.yes = true
+			if !a.yes {
+				a.yes, a.yesAt = true, j.at()
+			}
 		case j.boxes[account] == "yes" && b.NoMeans == "withdrawn":
 			a.noMarketing = true
 		}
@@ -123,6 +126,11 @@ func (j *judge) learn(s *shop, cause crm.Cause, f crm.Fact) {
 		if o == nil {
 			o = &knownOrder{firstAt: j.at(), history: cause != crm.CauseChange}
 			j.orders[account] = o
+		} else if o.CountsAsSale != b.CountsAsSale {
+			o.wavered = true
+		}
+		if o.realAt == 0 && real(b.State) {
+			o.realAt = j.at()
 		}
 		o.Order, o.account = b, key(strconv.FormatInt(s.id, 10), b.CustomerID)
 	case *crm.Cart:
@@ -257,7 +265,9 @@ func (j *judge) never(m *judged, what string) {
 	if isMarketing {
 		j.counted(m, what)
 	}
-	if j.heldOut[key(m.row.Campaign, m.mail.ToEmail)] {
+	var out int
+	j.must(j.db.Read().GetContext(j.ctx, &out, "SELECT COUNT(*) FROM holdouts WHERE campaign='"+m.row.Campaign+"' AND contact_id="+strconv.FormatInt(m.row.ContactID, 10)))
+	if out > 0 {
 		j.wrong("%s is sent to the holdout", what)
 	}
 }
@@ -313,16 +323,22 @@ func (j *judge) inTime(m *judged, what string) {
 	if spec.QuietHours == nil {
 		return
 	}
-	loc, err := time.LoadLocation(m.row.Zone)
-	j.must(err)
+	loc := j.zoneOf(&m.row)
 	clock := m.at.In(loc).Format("15:04")
-	if j.mistake == ClockAhead {
-		clock = m.at.In(loc).Add(9 * time.Hour).Format("15:04")
-	}
 	from, to := spec.QuietHours.From, spec.QuietHours.To
 	if from > to && (clock >= from || clock < to) || from < to && clock >= from && clock < to {
 		j.wrong("%s leaves at %s, in quiet hours", what, clock)
 	}
+}
+
+// zoneOf is where the contact lives: where the shop is that it belongs to.
+func (j *judge) zoneOf(r *sendRow) *time.Location {
+	for _, s := range j.shops {
+		if s.id == r.Home {
+			return s.zone
+		}
+	}
+	return time.UTC
 }
 
 func span(text string) time.Duration {

@@ -2,12 +2,12 @@ package yeartest
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/relance/relance/internal/crm"
-	"github.com/relance/relance/mailer"
 	"github.com/relance/relance/segments"
 )
 
@@ -81,7 +81,7 @@ func (j *judge) ended(r *sendRow, took *judged) {
 // moved is left out: what was known of them at the time is not kept.
 func (j *judge) reasonable(r *sendRow, what string) {
 	a := j.address(r.Email)
-	if a.odd || a.gone || len(j.group(r.Email)) > 1 {
+	if a.odd || a.gone || !strings.Contains(r.Email, "@") || len(j.group(r.Email)) > 1 {
 		return
 	}
 	ok := true
@@ -91,7 +91,7 @@ func (j *judge) reasonable(r *sendRow, what string) {
 	case "suppressed", "consent_withdrawn":
 		ok = a.noMarketing
 	case "consent_missing":
-		ok = !a.yes || a.noMarketing
+		ok = !a.yes || a.noMarketing || r.SettledAt <= a.yesAt
 	case "rejected", "attempts":
 		ok = j.attempts[r.ID] > 0
 	case "holdout":
@@ -254,13 +254,56 @@ func (j *judge) nothingLost() {
 			continue
 		}
 		n := confirmed[strings.Replace(id, "|", ":", 1)]
-		known := real(o.State) && !o.history && o.PlacedAt >= j.armed && o.firstAt <= o.PlacedAt.Add(6*time.Hour)
+		known := real(o.State) && !o.history && o.PlacedAt >= j.armed && o.realAt <= o.PlacedAt.Add(6*time.Hour)
 		if n > 1 || n == 0 && known && j.awake(o) {
 			j.wrong("order %s, placed %s, known %s, has %d confirmations", id, o.PlacedAt.Time(), o.firstAt.Time(), n)
 		}
 	}
-	_ = wonBack
-	_ = mailer.EventClicked
+	j.wonBack(wonBack)
+}
+
+// wonBack: 60 days after the last purchase, to the millisecond, whoever has agreed to it is in the campaign.
+func (j *judge) wonBack(runs map[string]bool) {
+	const age = 60 * 24 * time.Hour
+	for email, a := range j.addresses {
+		if a.odd || a.gone || a.noMarketing || !a.yes || a.yesAt > j.armed || len(j.group(email)) > 1 || len(j.outages) > 0 {
+			continue
+		}
+		var last []crm.Instant
+		plain := true
+		for _, o := range j.orders {
+			if j.accounts[o.account] != email {
+				continue
+			}
+			plain = plain && !o.wavered && o.firstAt.Add(-age) < o.PlacedAt
+			if o.history {
+				plain = plain && !o.wavered
+			}
+			if o.CountsAsSale {
+				last = append(last, o.PlacedAt)
+			}
+		}
+		if !plain {
+			continue
+		}
+		j.exact(email, last, runs)
+	}
+}
+
+func (j *judge) exact(email string, bought []crm.Instant, runs map[string]bool) {
+	const age, again = 60 * 24 * time.Hour, 180 * 24 * time.Hour
+	slices.Sort(bought)
+	had := crm.Instant(0)
+	for i, at := range bought {
+		due := at.Add(age)
+		if i+1 < len(bought) && bought[i+1] <= due || due < j.armed || due > j.at().Add(-time.Hour) || had > 0 && due < had.Add(again) {
+			continue
+		}
+		had = due
+		if !runs[key(email, strconv.FormatInt(int64(due), 10))] {
+			j.wrong("%s bought last %s and was not enrolled at %s exactly", email, at.Time(), due.Time())
+		}
+	}
 }
 
 // awake tells whether somebody was there to confirm an order in time.

@@ -25,7 +25,7 @@ type person struct {
 }
 
 func (w *world) movePeopleIn() {
-	n := 4 + w.pick(9)
+	n := 3 + w.pick(7)
 	for range n {
 		back := time.Duration(w.pick(200*24)) * time.Hour
 		p := w.newPerson(w.now.Add(-back))
@@ -117,8 +117,9 @@ func (w *world) turn(p *person, i int, state string) {
 // planAhead fills the agenda: what shops, buyers, machines and the provider do.
 func (w *world) planAhead(days int) {
 	all := w.end.Sub(w.start)
+	busy := max(100, 3000/days)
 	often := func(perHundredDays int, do func()) {
-		n := perHundredDays * days / 100
+		n := perHundredDays * days * busy / 10000
 		for range n + w.pick(2) {
 			w.agenda.plan(w.start.Add(w.span(all)), do)
 		}

@@ -74,7 +74,7 @@ func (c *client) Send(_ context.Context, m mailer.Mail) (string, error) {
 	h := &handedMail{mail: m, at: p.now, by: c.by}
 	chance := p.chance(key, p.tries[key])
 	h.taken, h.answered = p.answer(chance)
-	if p.mistake == TwiceHanded && chance%5 == 0 && h.taken {
+	if p.mistake.HandsTwice && chance%5 == 0 && h.taken {
 		p.remember(&handedMail{mail: m, at: p.now, by: c.by, taken: true})
 	}
 	p.remember(h)

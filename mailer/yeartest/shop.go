@@ -153,6 +153,10 @@ func isClosed(b crm.Body) bool {
 func (w *world) apply(s *shop, cause crm.Cause, observed crm.Instant, facts []crm.Fact) {
 	w.tb.Helper()
 	var res mirror.Result
+	if o, ok := facts[0].Body.(*crm.Order); ok && w.mistake.HidesOrders && cause == crm.CauseChange {
+		w.judge.learn(s, cause, crm.Fact{Ref: facts[0].Ref, Body: o})
+		facts = facts[1:]
+	}
 	w.write(func(tx *store.Tx) error {
 		var err error
 		res, err = w.m.Apply(w.ctx, tx, mirror.Batch{ShopID: s.id, ObservedAt: observed, Cause: cause, Facts: facts})

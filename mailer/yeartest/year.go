@@ -34,6 +34,7 @@ func New() (*Years, error) {
 type Year struct {
 	Seed    uint64
 	Open    func(o store.Options) *store.DB // an empty migrated database
+	Whole   bool                            // of any length up to 13 months, instead of some weeks
 	Mistake Mistake                         // planted, to see that the judge notices it
 }
 
@@ -61,6 +62,7 @@ type world struct {
 	ctx     context.Context
 	seed    uint64
 	mistake Mistake
+	whole   bool
 	dice    *rand.Rand
 	db      *store.DB
 	m       *mirror.Mirror
@@ -87,7 +89,7 @@ type world struct {
 // Run lets one year go by.
 func (y *Years) Run(tb testing.TB, o Year) Report {
 	tb.Helper()
-	w := &world{scenario: y.scenario, tb: tb, ctx: tb.Context(), seed: o.Seed, mistake: o.Mistake, dice: rand.New(rand.NewPCG(o.Seed, 0x5e1a)), ids: 1 << 40}
+	w := &world{scenario: y.scenario, tb: tb, ctx: tb.Context(), seed: o.Seed, mistake: o.Mistake, whole: o.Whole, dice: rand.New(rand.NewPCG(o.Seed, 0x5e1a)), ids: 1 << 40}
 	w.db = o.Open(store.Options{Fault: w.commit, IDs: w.newID})
 	w.m = mailer.NewMirror(w.db)
 	w.settle()
@@ -157,11 +159,11 @@ func (w *world) write(fn func(tx *store.Tx) error) {
 
 func (w *world) settle() {
 	w.tb.Helper()
-	lengths := []int{20, 45, 80, 110, 150, 400}
-	days := lengths[w.pick(len(lengths))]
-	if days > 200 && w.percent(60) {
-		days = 100
+	lengths := []int{6, 8, 10, 12, 16, 20, 30, 45}
+	if w.whole {
+		lengths = []int{20, 45, 75, 110, 150, 400}
 	}
+	days := lengths[w.pick(len(lengths))]
 	w.start = time.Date(2027, time.Month(1+w.pick(12)), 1+w.pick(28), w.pick(24), w.pick(60), w.pick(60), w.pick(1000)*1e6, time.UTC)
 	w.now, w.end = w.start, w.start.AddDate(0, 0, days)
 	w.judge = newJudge(w)
@@ -205,8 +207,8 @@ func (w *world) rest() {
 	w.storm = 0
 	w.house.mend()
 	w.tell("nothing fails any more")
-	for range 40 {
-		w.now = w.now.Add(3 * time.Hour)
+	for range 12 {
+		w.now = w.now.Add(13 * time.Hour)
 		for _, act := range w.agenda.take(w.now) {
 			act()
 		}

@@ -1,0 +1,54 @@
+package yeartest
+
+import (
+	"strings"
+	"testing"
+)
+
+// Each mistake is one that the product could make; the judge is to notice it within a few years, and to say what it is.
+func TestTheJudgeNoticesMistakes(t *testing.T) {
+	t.Parallel()
+	years, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	empty := blank(t)
+	for name, c := range map[string]struct {
+		mistake Mistake
+		says    string
+	}{
+		"mails are handed over twice": {Mistake{HandsTwice: true}, "is sent twice"},
+		"withdrawals are forgotten":   {Mistake{Does: []string{"UPDATE consent_state SET state='granted'", "DELETE FROM suppressions"}}, "against the will"},
+		"nobody is asked": {Mistake{Does: []string{
+			"INSERT OR REPLACE INTO consent_state (contact_id, topic, channel, lane, state) SELECT id, 'marketing', 'email', lane, 'granted' FROM contacts",
+		}}, "without consent"},
+		"night is taken for day":        {Mistake{Does: []string{"UPDATE shops SET zone='Pacific/Honolulu'"}}, "in quiet hours"},
+		"caps are forgotten":            {Mistake{NoCap: true}, "marketing mail no."},
+		"ramps are forgotten":           {Mistake{Does: []string{"DELETE FROM campaign_days"}}, "the ramp allows"},
+		"a copy sends":                  {Mistake{CopySends: true}, "a copy of the database sent"},
+		"orders are overlooked":         {Mistake{HidesOrders: true}, "has ordered"},
+		"a refusal is taken back":       {Mistake{Does: []string{"UPDATE sends SET state='accepted' WHERE state='refused'"}}, "the provider never took it"},
+		"runs are lost":                 {Mistake{Does: []string{"DELETE FROM touches"}}, "has 0 confirmations"},
+		"days are rounded":              {Mistake{Does: []string{"UPDATE segment_due SET due_at=due_at+(86400000-due_at%86400000) WHERE due_at%86400000<>0"}}, "exactly"},
+		"counts are lost":               {Mistake{Does: []string{"DELETE FROM campaign_counts WHERE name='accepted'"}}, "counted"},
+		"memberships are lost":          {Mistake{Does: []string{"DELETE FROM memberships WHERE contact_id%2=0"}}, "from scratch"},
+		"events are answered, not kept": {Mistake{LosesEvents: true}, "against the will"},
+		"history triggers": {Mistake{Does: []string{
+			"UPDATE campaign_shops SET armed_at=1", "UPDATE enrolments SET triggered_at=triggered_at-864000000 WHERE state='active' AND campaign='birthday'",
+		}}, "before arming"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			const within = 60
+			for seed := uint64(1); seed <= within; seed++ {
+				r := years.Run(t, Year{Seed: seed, Open: onSQLite(t, empty), Mistake: c.mistake})
+				for _, w := range r.Wrong {
+					if strings.Contains(w, c.says) {
+						t.Logf("noticed in year %d: %s", seed, w)
+						return
+					}
+				}
+			}
+			t.Errorf("not noticed within %d years", within)
+		})
+	}
+}
