@@ -164,12 +164,28 @@ func (p *place) settle(ctx context.Context, s settled) error {
 	return p.witnessing(s)
 }
 
+// witnessing puts a witness in place of the former one, whole or not at all: half a witness would stop the sending until
+// somebody adopts.
 func (p *place) witnessing(s settled) error {
-	if err := os.WriteFile(p.witness, []byte(s.text()+"\n"), 0o600); err != nil {
+	f, err := os.OpenFile(p.next(), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err == nil {
+		_, err = f.WriteString(s.text() + "\n")
+		if err == nil {
+			err = f.Sync() // a power cut must not leave an empty one
+		}
+		err = errors.Join(err, f.Close())
+	}
+	if err == nil {
+		err = os.Rename(p.next(), p.witness)
+	}
+	if err != nil {
 		return &fault.Error{Class: fault.Operator, Op: "remembering where the database belongs", Err: err, Hint: "Make room on the disk, or give this user the right to write there"}
 	}
 	return nil
 }
+
+// next is where the witness is written before it takes its place. Processes that share a server may share a folder, too.
+func (p *place) next() string { return fmt.Sprintf("%s.%d", p.witness, os.Getpid()) }
 
 // allowed is nil when the database may send. It looks again now and then, since relance adopt runs elsewhere, and marks
 // the time while all is well.

@@ -173,3 +173,32 @@ func TestACopiedSchemaStartsWithSendingOff(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// The witness is a few bytes beside the database. A disk that is full when they are written anew, or a death just then, takes
+// nothing away from it: once there is room, mail leaves again without anybody adopting anything.
+func TestAFullDiskKeepsTheWitness(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "relance.db")
+	db, p := settledHere(t, "sqlite:"+file, file+".place")
+	if err := os.Symlink("/dev/full", p.next()); err != nil {
+		t.Fatal(err)
+	}
+	p.looked = p.looked.Add(-witnessEvery)
+	if err := p.allowed(); err == nil || !strings.Contains(err.Error(), "no space left") || !strings.Contains(fault.HintOf(err), "Make room") {
+		t.Fatalf("got %v", err)
+	}
+	p.looked = p.looked.Add(-placeEvery) // it is tried again, in vain
+	if err := p.allowed(); err == nil || !strings.Contains(err.Error(), "no space left") {
+		t.Fatalf("got %v", err)
+	}
+	if err := os.Remove(p.next()); err != nil {
+		t.Fatal(err)
+	}
+	p.looked = p.looked.Add(-placeEvery)
+	if err := p.allowed(); err != nil {
+		t.Errorf("there is room again: %v", err)
+	}
+	checkpointed(t, db)
+	if _, p = settledHere(t, "sqlite:"+file, file+".place"); p.allowed() != nil {
+		t.Error(p.allowed())
+	}
+}
