@@ -170,8 +170,8 @@ func (w *world) contents() map[string][]string {
 		case "leases", "streams", "observations":
 		case "shops": // how busy it is kept goes on
 			out[table] = w.rows("SELECT id, name, audience_id, platform, title, address, zone, own_zone, basis, currency, locale, backfilled_at, fault, probed FROM shops")
-		case "meta": // the clock of segments goes on
-			out[table] = w.rows("SELECT * FROM meta WHERE name NOT IN ('segments.clock','segments.watermark')")
+		case "meta": // the clock of segments and the count of starts go on
+			out[table] = w.rows("SELECT * FROM meta WHERE name NOT IN ('segments.clock','segments.watermark','" + metaPlace + "')")
 		default:
 			out[table] = w.rows("SELECT * FROM " + table)
 		}
