@@ -59,27 +59,34 @@ func (e *Engine) Judge(ctx context.Context, campaignID string, contactID int64, 
 	if err != nil {
 		return Judgement{}, err
 	}
+	_, _, j, err := e.judged(ctx, p, row)
+	return j, err
+}
+
+// judged asks every check about one mail, among the others to the same contact that would be looked at now.
+func (e *Engine) judged(ctx context.Context, p *pass, row sendRow) (*gating, *candidate, Judgement, error) {
 	rows, err := e.dueBeside(ctx, p, row)
 	if err != nil {
-		return Judgement{}, err
+		return nil, nil, Judgement{}, err
 	}
 	if err := e.askFreshness(ctx, p, rows); err != nil {
-		return Judgement{}, err
+		return nil, nil, Judgement{}, err
 	}
 	g := e.newGating(e.db.Read(), p)
 	g.rows = rows
 	if err := g.loadFacts(ctx); err != nil {
-		return Judgement{}, fmt.Errorf("asking the gate: %w", err)
+		return nil, nil, Judgement{}, fmt.Errorf("asking the gate: %w", err)
 	}
 	g.sort()
 	for i := range g.rows { // those that go first are judged first, as the gate does
-		if g.rows[i].ID == row.ID {
+		c := g.candidate(&g.rows[i])
+		if c.ID == row.ID {
 			g.telling = true
-			return g.judgement(&g.rows[i]), nil
+			return g, c, g.judgement(c), nil
 		}
-		g.admit(g.candidate(&g.rows[i]))
+		g.admit(c)
 	}
-	return Judgement{}, nil // not reached: the mail is among the rows
+	return nil, nil, Judgement{}, nil // not reached: the mail is among the rows
 }
 
 // dueBeside is a mail with the others to the same contact that would be looked at now.
@@ -93,11 +100,10 @@ func (e *Engine) dueBeside(ctx context.Context, p *pass, row sendRow) ([]sendRow
 	return append(rows, others...), nil
 }
 
-func (g *gating) judgement(row *sendRow) Judgement {
-	c := g.candidate(row)
-	j := Judgement{At: g.now, Step: row.Step, State: Handing}
-	if row.ID != 0 {
-		j.Send = SendID(row.ID)
+func (g *gating) judgement(c *candidate) Judgement {
+	j := Judgement{At: g.now, Step: c.Step, State: Handing}
+	if c.ID != 0 {
+		j.Send = SendID(c.ID)
 	}
 	for _, check := range checks() {
 		v := check.judge(g, c)
@@ -133,7 +139,7 @@ func (e *Engine) nextSend(ctx context.Context, p *pass, r running, contactID int
 	}
 	row := sendRow{
 		Campaign: r.id, Step: r.firstSend(), ContactID: contactID, Lane: crm.LaneOf(contactID), Kind: r.kind, State: Ready, DueAt: p.now,
-		NotAfter: p.now.Add(r.notAfter), Priority: r.policy.priority, TriggeredAt: p.now,
+		NotAfter: p.now.Add(r.notAfter), Priority: r.priority, TriggeredAt: p.now,
 	}
 	for _, s := range p.shops {
 		if s.Audience == r.audience {

@@ -49,6 +49,14 @@ func Sample(locale string) mailer.Data {
 	}
 }
 
+// SampleOf is Sample as mails of a kind see it: KindMarketing or KindTransactional, which carries no marketing.
+func SampleOf(kind, locale string) mailer.Data {
+	if kind == mailer.KindTransactional {
+		return transactional(Sample(locale))
+	}
+	return Sample(locale)
+}
+
 // transactional is what a transactional mail is filled in with: it carries no marketing.
 func transactional(d mailer.Data) mailer.Data {
 	d.Unsubscribe, d.Preferences, d.Landing, d.Picks, d.Coupon = "", "", "", nil, nil

@@ -21,7 +21,7 @@ const Source = "sendgrid"
 type Events struct {
 	Events    []mailer.ProviderEvent
 	Malformed int // elements that are no event: the others count all the same
-	Ignored   int // events that say nothing of a mail
+	Ignored   int // events that say nothing of a mail, or of one that was a test
 }
 
 // DecodeEvents takes a delivery apart. Only a body that is no JSON array is an error; it does not quote the body.
@@ -37,7 +37,7 @@ func DecodeEvents(body []byte) (Events, error) {
 			out.Malformed++
 			continue
 		}
-		if v := e.event(); v.Kind != "" {
+		if v := e.event(); v.Kind != "" && !strings.HasPrefix(e.arg("send_id"), mailer.TestSendPrefix) {
 			out.Events = append(out.Events, v)
 		} else {
 			out.Ignored++

@@ -136,6 +136,7 @@ func TestEventsAreReadInEveryForm(t *testing.T) {
  {"timestamp":1763640004,"event":"group_resubscribe","sg_event_id":"e13"},
  {"timestamp":1763640004,"event":"account_status_change","type":"compliance_suspend"},
  {"timestamp":1763640004,"event":"something_new","sg_event_id":"e14"},
+ {"email":"me@agency.example","timestamp":1763640004,"event":"spamreport","sg_event_id":"e15","send_id":"test-mfrggzdfmztwq2lknnwg23tpoe"},
  "no object", 7, null, {"event":5.5e1000}, {"email":"zoe@example.com"}, [], {"event":{"a":1}}
 ]` + "\r\n"
 	got, err := DecodeEvents([]byte(body))
@@ -144,7 +145,7 @@ func TestEventsAreReadInEveryForm(t *testing.T) {
 	}
 	at := func(s float64) crm.Instant { return crm.Instant(s * 1000) }
 	const zoe = "zoe@example.com"
-	want := Events{Malformed: 6, Ignored: 4, Events: []mailer.ProviderEvent{
+	want := Events{Malformed: 6, Ignored: 5, Events: []mailer.ProviderEvent{
 		{ID: "e1", Kind: "processed", SendID: "1k2", MessageID: "abc", Email: zoe, At: at(1763640000)},
 		{ID: "e2", Kind: "delivered", SendID: "1k2", MessageID: "abc", Email: zoe, At: at(1763640001)},
 		{ID: "e3", Kind: "opened", MessageID: "abc", At: at(1763640002.5), UserAgent: "Mozilla/5.0", Machine: true},
