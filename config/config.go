@@ -74,6 +74,8 @@ type Audience struct {
 	// Topics are the kinds of marketing mails that contacts may choose among: id → title on the page of choices.
 	Topics map[string]string `yaml:"topics" jsonschema:"description=kinds of marketing mails that people may choose among: id to title; campaigns name one with topic"`
 	Cap    string            `yaml:"cap" jsonschema:"description=how many marketing mails one person gets at most,example=2 per 7d"`
+	// Attribution bounds what mails are credited with.
+	Attribution mailer.AttributionSpec `yaml:"attribution" jsonschema:"description=how long after a mail an order counts as brought by it"`
 }
 
 // Outbox is where mails are kept that nobody is to receive.

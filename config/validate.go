@@ -187,6 +187,9 @@ func (l *loader) audience(f *files, name string, a Audience) Audience {
 	if _, err := mailer.ParseCap(a.Cap); err != nil {
 		l.problem(f.mainDoc, path+".cap", err.Error(), `a number of mails and a length of time, such as "2 per 7d"`)
 	}
+	if _, err := a.Attribution.Windows(); err != nil {
+		l.problem(f.mainDoc, path+".attribution", err.Error(), "lengths of time, such as {click: 5d, lift: 14d}")
+	}
 	if !l.oneOf(f.mainDoc, path+".provider", a.Provider, providerSendGrid, providerSMTP, providerOutbox) || a.Provider == providerOutbox {
 		return a
 	}

@@ -59,6 +59,7 @@ type shownContact struct {
 	Stats      []shownStats   `json:"stats"`
 	Carts      []shownCart    `json:"open_carts"`
 	Mails      []shownMail    `json:"mail_events"`       // newest first, at most 50
+	Brought    []shownOrder   `json:"attributed_orders"` // that a mail brought, newest first, at most 50
 	Erasure    string         `json:"erasure,omitempty"` // erasing, erased
 	// Attributes are what Relance itself knows; of two of one name the later is in force.
 	Attributes []shownAttribute `json:"attributes"`
@@ -126,6 +127,12 @@ type shownMail struct {
 	mailer.MailEvent
 }
 
+type shownOrder struct {
+	mailer.AttributedOrder
+	At      string `json:"placed_at"`
+	Revenue string `json:"revenue"` // net of refunds
+}
+
 // shownMails is how much of what became of mails is shown.
 const shownMails = 50
 
@@ -155,6 +162,13 @@ func (c *contactShowCmd) Run(d *deps) error {
 	for _, v := range events {
 		s.Mails = append(s.Mails, shownMail{rfc(v.At), v})
 	}
+	orders, err := mailer.AttributedOrders(d.ctx, m, m.DB().Read(), id, shownMails)
+	if err != nil {
+		return err
+	}
+	for _, o := range orders {
+		s.Brought = append(s.Brought, shownOrder{o, rfc(o.PlacedAt), amount(o.Revenue, o.Currency)})
+	}
 	if c.JSON {
 		return d.json(s)
 	}
@@ -179,7 +193,7 @@ func shown(card mirror.Card) shownContact {
 		Version: 1, Contact: idText(c.ID), Audience: card.Audience, Live: card.Live, Email: c.Email, FirstName: c.FirstName, LastName: c.LastName, Locale: c.Locale,
 		Country: c.Country, City: c.City, Zone: c.Zone, Birthday: c.Birthday, HomeShop: card.HomeShop, Since: rfc(c.CreatedAt), MergedInto: idText(c.MergedInto),
 		Erased: rfc(c.ErasedAt), Aliases: append([]string{}, card.Aliases...), Accounts: []shownAccount{}, Merges: []shownMerge{}, Consents: []shownConsent{},
-		Stats: []shownStats{}, Carts: []shownCart{}, Mails: []shownMail{}, Erasure: card.Erasure, Attributes: []shownAttribute{},
+		Stats: []shownStats{}, Carts: []shownCart{}, Mails: []shownMail{}, Brought: []shownOrder{}, Erasure: card.Erasure, Attributes: []shownAttribute{},
 	}
 	for _, a := range card.Attributes {
 		s.Attributes = append(s.Attributes, shownAttribute{mirror.AttributePrefix + a.Name, a.Value, a.SetBy, rfc(a.SetAt)})
@@ -267,6 +281,9 @@ func (s shownContact) print(out io.Writer) {
 	}
 	for _, k := range s.Carts {
 		line("open cart", k.Shop+" "+k.ID, strings.TrimSpace(k.Total+" "+k.Currency), "last touched "+k.ActiveAt)
+	}
+	for _, o := range s.Brought {
+		line("brought", "order "+o.Shop+" "+o.Order, o.Revenue+" "+o.Currency, "by "+o.How+" from "+o.Campaign+" "+o.Step, o.At)
 	}
 	for _, v := range s.Mails {
 		line("mail", v.At, v.Campaign, v.Step, v.Sentence(), v.URL)

@@ -70,8 +70,14 @@ func (w *daemon) overview(ctx context.Context) (web.Overview, error) {
 	if err != nil {
 		return o, err
 	}
+	days, err := mailer.RevenueDays(ctx, w.db.Read(), campaigns, crm.At(now), revenueDays)
+	if err != nil {
+		return o, err
+	}
 	for _, c := range campaigns {
-		o.Campaigns = append(o.Campaigns, campaignLine(c))
+		line := campaignLine(c)
+		line.Days = days[c.ID]
+		o.Campaigns = append(o.Campaigns, line)
 		o.Work.Unknown += c.Sends[string(mailer.Unknown)]
 	}
 	if o.Contacts, err = w.mirror.LiveContacts(ctx); err != nil {
@@ -108,6 +114,9 @@ func (w *daemon) shopLines(ctx context.Context, now crm.Instant) ([]web.Shop, er
 	return t.shops(ctx)
 }
 
+// revenueDays is how many days of revenue the page draws.
+const revenueDays = 30
+
 func campaignLine(c mailer.CampaignInfo) web.Campaign {
 	line := web.Campaign{ID: c.ID, Title: c.Title, Starts: c.Starts, Segment: c.Segment, State: c.State, Reason: cmp.Or(c.Reason, c.NotMailed), ArmedAt: c.ArmedAt.Time()}
 	for _, s := range mailer.States() {
@@ -115,6 +124,9 @@ func campaignLine(c mailer.CampaignInfo) web.Campaign {
 	}
 	for _, name := range mailer.CameBack() {
 		line.CameBack = append(line.CameBack, web.Outcome{Name: name, Text: mailer.CameBackText(name), Count: c.CameBack[name]})
+	}
+	for _, e := range c.Earned {
+		line.Earned = append(line.Earned, web.Earned{Currency: e.Currency, Orders: e.Orders, Revenue: e.Revenue, Carts: e.Carts, CartValue: e.CartValue})
 	}
 	return line
 }

@@ -185,7 +185,11 @@ func (a *app) senders(ctx context.Context) (map[int64]mailer.Sender, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading the cap of audience %s: %w", name, err)
 		}
-		s := mailer.Sender{Audience: name, FromEmail: c.From, FromName: c.FromName, ReplyTo: c.ReplyTo, PostalAddress: c.PostalAddress, Cap: limit}
+		windows, err := c.Attribution.Windows()
+		if err != nil {
+			return nil, fmt.Errorf("reading the attribution of audience %s: %w", name, err)
+		}
+		s := mailer.Sender{Audience: name, FromEmail: c.From, FromName: c.FromName, ReplyTo: c.ReplyTo, PostalAddress: c.PostalAddress, Cap: limit, Windows: windows}
 		if s.Provider = providerOf(c, a.options.transport); s.Provider != nil {
 			if c.Provider == "sendgrid" && c.SendGrid.WebhookKey != "" {
 				s.Events = sendgrid.Source

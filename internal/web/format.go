@@ -12,7 +12,7 @@ import (
 func funcs() template.FuncMap {
 	return template.FuncMap{
 		"number": number, "span": span, "when": when, "short": short, "iso": iso, "percent": percent, "tone": tone, "word": word, "any": anySend, "came": anyOutcome, "place": place,
-		"share": share, "health": health, "shown": shown, "spark": sparkline,
+		"share": share, "health": health, "shown": shown, "spark": sparkline, "bars": bars,
 	}
 }
 

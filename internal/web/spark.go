@@ -35,3 +35,22 @@ func sparkline(sizes []int64) *spark {
 		Label: fmt.Sprintf("%d days: from %s to %s", len(sizes), number(sizes[0]), number(sizes[len(sizes)-1])),
 	}
 }
+
+// bars draws amounts of days, oldest first, as columns on a drawing of 84 by 22; nil when there is none above 0.
+func bars(days []int64) *spark {
+	if len(days) == 0 || slices.Max(days) <= 0 {
+		return nil
+	}
+	const left, width, height, bottom = 1.0, 82.0, 19.0, 21.0
+	most, step := float64(slices.Max(days)), width/float64(len(days))
+	var line strings.Builder
+	earned := 0
+	for i, n := range days {
+		if n <= 0 { // a day whose orders were all given back
+			continue
+		}
+		earned++
+		fmt.Fprintf(&line, "M%.1f %.1fV%.1f", left+step*(float64(i)+0.5), bottom, bottom-max(height*float64(n)/most, 1))
+	}
+	return &spark{Line: line.String(), Label: fmt.Sprintf("revenue by day: some on %d of the last %d days", earned, len(days))}
+}

@@ -25,6 +25,7 @@ func (o Overview) whole() Overview {
 	}
 	for i := range o.Campaigns {
 		o.Campaigns[i].Sends, o.Campaigns[i].CameBack = listed(o.Campaigns[i].Sends), listed(o.Campaigns[i].CameBack)
+		o.Campaigns[i].Earned = listed(o.Campaigns[i].Earned)
 	}
 	return o
 }
@@ -146,6 +147,18 @@ type Campaign struct {
 	Sends   []SendCount `json:"sends"` // states in the order they are to be shown
 	// CameBack counts mails by what became of them, those that are to be shown first; 0 is not shown.
 	CameBack []Outcome `json:"came_back"`
+	Earned   []Earned  `json:"earned"`
+	// Days is its revenue of each of the last days (UTC), today the last, in minor units of the first currency of Earned.
+	Days []int64 `json:"revenue_by_day,omitempty"`
+}
+
+// Earned is what a campaign's mails brought in one currency: amounts are decimal texts.
+type Earned struct {
+	Currency  string `json:"currency"`
+	Orders    int64  `json:"orders"`
+	Revenue   string `json:"revenue"`
+	Carts     int64  `json:"recovered_carts"`
+	CartValue string `json:"recovered_value"`
 }
 
 // Outcome is what became of some mails: its name, the same in words to stand after the number, and the number.
