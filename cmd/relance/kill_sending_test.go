@@ -227,19 +227,9 @@ func (m *mailing) sender() *victim {
 	if len(m.processes) == 1 {
 		return m.processes[0]
 	}
-	db, err := store.Open(m.t.Context(), store.Options{DSN: m.processes[0].dsn})
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	defer db.Close()
 	held := map[*victim]int{}
 	for _, v := range m.processes {
-		var n int
-		if err := db.Read().GetContext(m.t.Context(), &n, "SELECT COUNT(*) FROM leases WHERE name LIKE 'lane:%' AND owner LIKE ? AND until_ms>"+db.Dialect().NowMillis(),
-			fmt.Sprintf("%%/%d/%%", v.cmd.Process.Pid)); err != nil {
-			m.t.Fatal(err)
-		}
-		held[v] = n
+		held[v] = m.number("SELECT COUNT(*) FROM leases WHERE name LIKE 'lane:%' AND owner LIKE ? AND until_ms>"+store.MySQL.NowMillis(), fmt.Sprintf("%%/%d/%%", v.cmd.Process.Pid))
 	}
 	return slices.MaxFunc(m.processes, func(a, b *victim) int { return cmp.Compare(held[a], held[b]) })
 }
