@@ -214,7 +214,7 @@ func (e *Engine) walkMailed(ctx context.Context, w *liftWalk, page []int64) erro
 func (e *Engine) firstMails(ctx context.Context, campaign string, contacts []int64) (map[int64]mailed, error) {
 	var rows []mailed
 	if err := selectIn(ctx, e.db.Read(), &rows, `SELECT id, contact_id, campaign, step, occurrence, about, variants, handed_at FROM sends
- WHERE contact_id IN (?) AND handed_at>0 AND campaign=? AND +state IN ('handing','accepted','unknown')`, contacts, campaign); err != nil {
+ WHERE contact_id IN (?) AND handed_at>0 AND +campaign=? AND +state IN ('handing','accepted','unknown')`, contacts, campaign); err != nil {
 		return nil, err
 	}
 	first := map[int64]mailed{}
