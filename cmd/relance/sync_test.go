@@ -156,9 +156,12 @@ func TestSegmentsAndCampaignsFromTheCommandLine(t *testing.T) {
 	wants(t, errs, "--yes")
 	wants(t, r.must("campaign", "arm", "win_back", "--yes"), "win_back is armed")
 	wants(t, r.must("campaign", "list"), "armed  since")
-	wants(t, r.must("campaign", "why", "win_back", id), ".\n")
+	wants(t, r.must("campaign", "why", "win_back", id), ".\n", "The gate, ", "of its mail if one were due now", "set up          the campaign is armed", "in the segment dormant", "holdout")
+	r.in = strings.NewReader(id + "\n")
+	wants(t, r.must("campaign", "why", "win_back", "-", "--json"), `"gate": {`, `"verdict": "passed"`, `"check": "caps"`)
 	wants(t, r.must("campaign", "pause", "win_back", "--reason", "wrong prices"), "paused")
 	wants(t, r.must("campaign", "list"), "wrong prices")
+	wants(t, r.must("status"), "LOOK: campaign win_back is paused. wrong prices")
 	wants(t, r.must("campaign", "resume", "win_back"), "armed")
 }
 
