@@ -111,7 +111,7 @@ func TestInitLaysOutWhatCheckAccepts(t *testing.T) {
 	r := newRig(t)
 	r.must("init")
 	out := r.must("check", "--offline")
-	wants(t, out, "The files are in order: 1 shop, 8 segments, 14 campaigns.")
+	wants(t, out, "The files are in order: 1 shop, 9 segments, 15 campaigns.")
 	info, err := os.Stat(filepath.Join(r.dir, ".env"))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf(".env: %v, %v", info.Mode(), err)
@@ -128,7 +128,7 @@ func TestInitLaysOutAnExampleForEveryPlatform(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
 			r.must("init", "--platform", platform)
-			wants(t, r.must("check", "--offline"), "The files are in order: 1 shop, 8 segments, 14 campaigns.")
+			wants(t, r.must("check", "--offline"), "The files are in order: 1 shop, 9 segments, 15 campaigns.")
 			text, err := os.ReadFile(filepath.Join(r.dir, "shops/boutique.yaml"))
 			if err != nil {
 				t.Fatal(err)
@@ -228,8 +228,8 @@ func TestHelpHasExamples(t *testing.T) {
 	t.Parallel()
 	for _, line := range []string{
 		"", "init", "check", "run", "sync", "segment list", "segment members", "segment explain", "segment verify",
-		"template list", "template copy", "campaign list", "campaign arm", "campaign why", "campaign pause", "campaign resume", "schema", "status", "shop preview",
-		"quarantine list", "quarantine show", "quarantine retry", "doctor",
+		"template list", "template copy", "campaign list", "campaign arm", "campaign why", "campaign preview", "campaign test-send", "campaign pause", "campaign resume", "schema", "status", "shop preview",
+		"quarantine list", "quarantine show", "quarantine retry", "doctor shop", "doctor mail",
 	} {
 		args := strings.Fields(line)
 		code, out, _ := newRig(t).run(append(args, "--help")...)

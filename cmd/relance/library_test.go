@@ -16,7 +16,7 @@ func TestTheLibraryOfReadySegments(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.must("init")
-	if out := r.must("check", "--offline"); !strings.Contains(out, "8 segments") {
+	if out := r.must("check", "--offline"); !strings.Contains(out, "9 segments") {
 		t.Errorf("what lies in library/ is in force: %s", out)
 	}
 	files, err := os.ReadDir(libraryInDocs)

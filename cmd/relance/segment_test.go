@@ -95,7 +95,7 @@ func TestLookingAtASegment(t *testing.T) {
 			Written     int64 `json:"rows_written"`
 		}
 	}](r, "segment", "cost")
-	if cost.Version != 1 || len(cost.Segments) != 11 || cost.Segments[0].Evaluations == 0 {
+	if cost.Version != 1 || len(cost.Segments) != 12 || cost.Segments[0].Evaluations == 0 {
 		t.Errorf("%+v", cost)
 	}
 
@@ -197,7 +197,7 @@ func TestPlanShowsWhatTheFilesWouldDo(t *testing.T) {
 	t.Parallel()
 	r := newRig(t).withShop()
 	r.write("segments/own.yaml", lookedAt)
-	if a := answerOf[planned](r, "plan"); len(a.Segments) != 11 || !a.Changes || !strings.Contains(strings.Join(a.Notes, " "), "no database yet") {
+	if a := answerOf[planned](r, "plan"); len(a.Segments) != 12 || !a.Changes || !strings.Contains(strings.Join(a.Notes, " "), "no database yet") {
 		t.Errorf("%+v", a)
 	}
 	if _, err := os.Stat(filepath.Join(r.dir, "relance.db")); err == nil {
@@ -211,10 +211,10 @@ func TestPlanShowsWhatTheFilesWouldDo(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 	}
-	if same.Changes || len(same.Campaigns) != 14 {
+	if same.Changes || len(same.Campaigns) != 15 {
 		t.Errorf("%+v", same)
 	}
-	wants(t, r.must("plan"), "11 segments as in force", "= win_back (armed)", "The files say what is in force.", "note: ")
+	wants(t, r.must("plan"), "12 segments as in force", "= win_back (armed)", "The files say what is in force.", "note: ")
 
 	size := answerOf[segmentSize](r, "segment", "size", "everybody").Size
 	r.write("segments/own.yaml", strings.Replace(strings.Split(lookedAt, "french:")[0], "at_least: 1", "at_least: 2", 1)+"fresh:\n  match: {bought: {}}\n")

@@ -338,7 +338,7 @@ func TestB39_AMistakeInAPartOfTheUsersOwnIsFoundInTheDefaults(t *testing.T) {
 	if _, problems := Load(nil, nil, defaults); len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	own := folder(map[string]string{"_page.html": `{{define "page"}}<p>{{.Cart.Total}}</p>{{end}}`})
+	own := folder(map[string]string{"_page.html": `{{define "page"}}<p>x{{.Cart.Total}}</p>{{end}}`})
 	if _, problems := Load(own, nil, defaults); len(problems) != 1 || !strings.HasPrefix(problems[0].Path, "_page.html:1:") || !strings.Contains(problems[0].Want, "{{with .Cart}}") {
 		t.Error(problems)
 	}

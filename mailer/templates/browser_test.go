@@ -17,6 +17,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
+	"github.com/relance/relance/mailer"
 	"github.com/relance/relance/mailer/render"
 )
 

@@ -137,7 +137,7 @@ func (r *recorded) data(t *testing.T, o wooOrder, locale string) mailer.Data {
 		Cart:    &mailer.CartData{ID: o.Number, Total: order.Total, RecoverURL: "https://boutique.example.com/commande/?reprise=1", Lines: lines},
 		Order:   &order, LastOrder: &order, Product: &wanted, Picks: picks,
 		Coupon:      &mailer.CouponData{Code: "LUMIERE-7Q2F", Worth: map[string]string{"fr": "10\u00a0%", "en": "10%"}[locale], Expires: placed.AddDate(0, 3, 0)},
-		Unsubscribe: "https://relance.example/u/k1.abcdef", Preferences: "https://relance.example/p/k1.abcdef", Landing: "https://relance.example/l/k1.abcdef",
+		Unsubscribe: "https://relance.example/u/k1.abcdef", Preferences: "https://relance.example/p/k1.abcdef", Confirm: "https://relance.example/s/k1.abcdef", Landing: "https://relance.example/l/k1.abcdef",
 		Locale: locale, Now: placed,
 	}
 }
