@@ -76,10 +76,9 @@ func attribute(n *html.Node, name string) string {
 func words(n *html.Node) string {
 	var b strings.Builder
 	for d := range n.Descendants() {
-		switch {
-		case d.Type == html.TextNode:
+		if d.Type == html.TextNode {
 			b.WriteString(d.Data)
-		case d.Type == html.ElementNode:
+		} else {
 			b.WriteString(" " + attribute(d, "alt"))
 		}
 	}

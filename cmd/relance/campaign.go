@@ -24,6 +24,9 @@ type campaignCmd struct {
 	Pause  campaignPauseCmd  `cmd:"" help:"Send nothing more for now."`
 	Resume campaignResumeCmd `cmd:"" help:"End a pause."`
 	Why    campaignWhyCmd    `cmd:"" help:"Why a contact got, or did not get, a campaign's mail."`
+
+	Preview  campaignPreviewCmd  `cmd:"" help:"Show the mails that a contact would get now, without sending them."`
+	TestSend campaignTestSendCmd `cmd:"" help:"Send a contact's mail to yourself."`
 }
 
 // notInFiles is what acting on an unknown name says.

@@ -74,12 +74,16 @@ func (c *campaignWhyCmd) Run(d *deps) error {
 
 // judging makes an engine that can be asked and sends nothing. It writes nothing either: neither audiences nor keys.
 func judging(ctx context.Context, cfg *config.Config, m *mirror.Mirror) (*mailer.Engine, error) {
-	defs, err := compileSegments(cfg.Segments)
-	if err != nil {
-		return nil, err
-	}
 	keys, err := cfg.Keys.Read()
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	return judgingWith(ctx, cfg, m, keys)
+}
+
+func judgingWith(ctx context.Context, cfg *config.Config, m *mirror.Mirror, keys mailer.Keys) (*mailer.Engine, error) {
+	defs, err := compileSegments(cfg.Segments)
+	if err != nil {
 		return nil, err
 	}
 	shops, err := m.Shops(ctx)
@@ -96,7 +100,10 @@ func judging(ctx context.Context, cfg *config.Config, m *mirror.Mirror) (*mailer
 		if err != nil {
 			return nil, fmt.Errorf("reading the cap of audience %s: %w", s.Audience, err)
 		}
-		senders[s.AudienceID] = mailer.Sender{Audience: s.Audience, PostalAddress: c.PostalAddress, Cap: limit, Provider: mute{real: c.Provider != "outbox"}}
+		senders[s.AudienceID] = mailer.Sender{
+			Audience: s.Audience, FromEmail: c.From, FromName: c.FromName, ReplyTo: c.ReplyTo, PostalAddress: c.PostalAddress, Cap: limit,
+			Provider: mute{real: c.Provider != "outbox"},
+		}
 	}
 	return mailer.NewEngine(m, store.NewLeases(m.DB(), ownerName(), leaseTTL), mailer.EngineOptions{
 		Renderer: cfg.Templates, Senders: senders, PublicURL: cfg.PublicURL, Keys: keys, Evaluate: evaluator(defs), Needs: needsOf(defs, uses(cfg.Campaigns)),
