@@ -142,10 +142,10 @@ func printJudgement(out io.Writer, j mailer.Judgement) error {
 		of = "mail " + j.Send + ", step " + j.Step
 	}
 	end := "it would leave"
-	switch j.State {
-	case mailer.Deferred:
+	if j.State == mailer.Deferred {
 		end = "it would wait until " + rfc(j.Until) + ": " + j.Reason.Sentence()
-	case mailer.Refused:
+	}
+	if j.State == mailer.Refused {
 		end = "it would not be sent: " + j.Reason.Sentence()
 	}
 	fmt.Fprintf(out, "\nThe gate, %s, of %s: %s.\n", rfc(j.At), of, end)
