@@ -38,7 +38,7 @@ func TestTheJudgeNoticesMistakes(t *testing.T) {
 		}}, "before arming"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			const within = 60
+			const within = 12
 			for seed := uint64(1); seed <= within; seed++ {
 				r := years.Run(t, Year{Seed: seed, Open: onSQLite(t, empty), Mistake: c.mistake})
 				for _, w := range r.Wrong {

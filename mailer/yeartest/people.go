@@ -14,7 +14,6 @@ type person struct {
 	shop     *shop
 	id       string // of the account
 	email    string
-	guest    bool
 	birthday string
 	optin    string // as the shop's box is: yes, no
 	since    crm.Instant

@@ -45,7 +45,6 @@ type provider struct {
 	moodUntil time.Time
 	batches   []mailer.ProviderEvent
 	events    int
-	flush     bool
 }
 
 func newProvider(w *world) *provider { return &provider{world: w, tries: map[string]int{}} }

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { os.Exit(storetest.Main(m, &servers)) }
 // folder is one for databases, in memory where there is such a place.
 func folder(tb testing.TB) string {
 	tb.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "relance-year-")
+	dir, err := os.MkdirTemp("/dev/shm", "relance-year-") //nolint:usetesting // in memory, where TempDir is not
 	if err != nil {
 		return tb.TempDir()
 	}
