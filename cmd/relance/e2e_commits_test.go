@@ -155,6 +155,8 @@ func notInTheWay(name string) string {
 		return "this story's campaigns call nobody and try nothing; mailer has runs of its own"
 	case "mailer.break":
 		return "nobody complains in this story; mailer has runs of its own"
+	case "mailer.lift":
+		return "nobody is held out in this story; mailer has runs of its own"
 	case "mailer.events", "mailer.events_found", "mailer.events_pruned", "mailer.flow_pruned", "mailer.unknown":
 		return "this world's provider says nothing of mails; mailer has runs of its own"
 	case "mailer.preferences", "mailer.confirm":
