@@ -95,7 +95,7 @@ func TestAPersonGetsEverythingThatIsHeld(t *testing.T) {
 func TestEveryTableWithSomebodyInItIsExported(t *testing.T) {
 	t.Parallel()
 	not := map[string]string{
-		"dirty": "what is to be evaluated again", "segment_due": "when it is", "touches": "what campaigns are to look at", "departures": "who is to be taken out of campaigns",
+		"dirty": "what is to be evaluated again", "segment_due": "when it is", "touches": "what campaigns are to look at", "worth_marks": "whose orders are to be looked at", "departures": "who is to be taken out of campaigns",
 		"contact_erasures": "wishes to be forgotten: of whom nothing is held",
 	}
 	r := newRig(t).withShop()

@@ -16,7 +16,7 @@ import (
 // names that the configuration gives.
 func labels() []string {
 	return []string{
-		"shop", "stream", "kind", "segment", "campaign", "state", "outcome", "class", "cause", "reason", "result",
+		"shop", "stream", "kind", "segment", "campaign", "state", "outcome", "class", "cause", "reason", "result", "how",
 		"audience", "surface", "code", "version", "go", "provider", "worker", "name", "le", "quantile",
 	}
 }
