@@ -101,6 +101,7 @@ news:
   goal: {click: true, within: 5d}
   quiet_hours: {from: "21:00", to: "08:00"}
   priority: 20
+  ramp: {start: 2, factor: 1, days: 30}
   steps:
     - id: subject
       split:

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/relance/relance/internal/crm"
 	"github.com/relance/relance/internal/store"
@@ -34,7 +35,7 @@ func (w *world) clone() {
 	db, err := store.Open(w.ctx, store.Options{DSN: "sqlite:" + filepath.Join(dir, "copy.db")})
 	w.must(err)
 	defer func() { w.must(db.Close()) }()
-	leases := store.NewLeases(db, cloneName, 1000*60*60*1e9)
+	leases := store.NewLeases(db, cloneName, 1000*time.Hour)
 	w.must(leases.ExpireAll(w.ctx))
 	_, err = leases.Acquire(w.ctx, store.LaneLeases(crm.Lanes)...)
 	w.must(err)
@@ -44,10 +45,17 @@ func (w *world) clone() {
 		o.SendingAllowed = nil
 	}
 	e := mailer.NewEngine(mailer.NewMirror(db), leases, o)
-	for range 50 {
-		if _, worked, err := e.Step(w.ctx, w.now); err != nil || !worked {
-			w.must(err)
-			break
+	for hours := range 8 { // it reads the shops, too, and lives on
+		at := w.now.Add(time.Duration(3*hours) * time.Hour)
+		w.must(db.Write(w.ctx, "year", func(tx *store.Tx) error {
+			_, err := tx.ExecContext(w.ctx, "UPDATE streams SET read_at=?", crm.At(at))
+			return err
+		}))
+		for range 50 {
+			if _, worked, err := e.Step(w.ctx, at); err != nil || !worked {
+				w.must(err)
+				break
+			}
 		}
 	}
 }

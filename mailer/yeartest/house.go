@@ -138,8 +138,8 @@ func (h *house) due() time.Time {
 	at := due.Time()
 	if at.After(h.now.Add(2 * time.Minute)) {
 		h.hurried = 0
-		if h.percent(60) { // it is not always looked at that very moment
-			at = at.Add(h.span(2 * time.Hour))
+		if h.percent(70) { // it is not always looked at that very moment
+			at = at.Add(h.span(5 * time.Hour))
 		}
 		return at
 	}

@@ -214,15 +214,16 @@ func (j *judge) look() {
 
 func (j *judge) judgeMail(h *handedMail) {
 	j.tb.Helper()
+	if j.house.cloned(h.by) {
+		j.wrong("a copy of the database sent %s/%s", h.mail.Campaign, h.mail.Step)
+		return
+	}
 	id, err := strconv.ParseInt(h.mail.SendID, 36, 64)
 	j.must(err)
 	var row sendRow
 	j.must(j.db.Read().GetContext(j.ctx, &row, selectSends+" WHERE s.id="+strconv.FormatInt(id, 10)))
 	what := h.mail.Campaign + "/" + h.mail.Step + " to " + h.mail.ToEmail
 	j.attempts[row.ID]++
-	if j.house.cloned(h.by) {
-		j.wrong("a copy of the database sent %s", what)
-	}
 	if !h.taken {
 		j.tell("%s is not taken: %v", what, h.answered)
 		return

@@ -28,7 +28,7 @@ func TestTheJudgeNoticesMistakes(t *testing.T) {
 		"a copy sends":                  {Mistake{CopySends: true}, "a copy of the database sent"},
 		"orders are overlooked":         {Mistake{HidesOrders: true}, "has ordered"},
 		"a refusal is taken back":       {Mistake{Does: []string{"UPDATE sends SET state='accepted' WHERE state='refused'"}}, "the provider never took it"},
-		"runs are lost":                 {Mistake{Does: []string{"DELETE FROM touches"}}, "has 0 confirmations"},
+		"runs are lost":                 {Mistake{Does: []string{"DELETE FROM enrolments WHERE campaign='order_confirmation'"}}, "has 0 confirmations"},
 		"days are rounded":              {Mistake{Does: []string{"UPDATE segment_due SET due_at=due_at+(86400000-due_at%86400000) WHERE due_at%86400000<>0"}}, "exactly"},
 		"counts are lost":               {Mistake{Does: []string{"DELETE FROM campaign_counts WHERE name='accepted'"}}, "counted"},
 		"memberships are lost":          {Mistake{Does: []string{"DELETE FROM memberships WHERE contact_id%2=0"}}, "from scratch"},

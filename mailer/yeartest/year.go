@@ -159,7 +159,7 @@ func (w *world) write(fn func(tx *store.Tx) error) {
 
 func (w *world) settle() {
 	w.tb.Helper()
-	lengths := []int{6, 8, 10, 12, 16, 20, 30, 45}
+	lengths := []int{5, 6, 8, 10, 12, 16, 24, 40}
 	if w.whole {
 		lengths = []int{20, 45, 75, 110, 150, 400}
 	}
@@ -207,8 +207,8 @@ func (w *world) rest() {
 	w.storm = 0
 	w.house.mend()
 	w.tell("nothing fails any more")
-	for range 12 {
-		w.now = w.now.Add(13 * time.Hour)
+	for range 8 {
+		w.now = w.now.Add(19 * time.Hour)
 		for _, act := range w.agenda.take(w.now) {
 			act()
 		}
