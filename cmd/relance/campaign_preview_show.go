@@ -257,7 +257,7 @@ func (d *deps) show(path string) (bool, error) {
 	if _, err := exec.LookPath(program); err != nil {
 		return false, nil //nolint:nilerr // it is no error to have no browser: the path is said instead
 	}
-	cmd := exec.CommandContext(d.ctx, program, path)
+	cmd := exec.CommandContext(d.ctx, program, path) //nolint:gosec // one of two programs, and a file that was just made
 	cmd.WaitDelay = time.Second
 	if err := cmd.Run(); err != nil {
 		return false, &fault.Error{Class: fault.Operator, Op: "opening the browser with " + program, Err: err, Hint: "The file is " + path}

@@ -2,10 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/relance/relance/mailer/mailertest"
 )
 
 // buyer is the contact id of somebody who bought something in the recorded shop.
@@ -50,8 +53,12 @@ func TestMailsAreLookedAtAndTestedBeforeAnybodyGetsOne(t *testing.T) {
 	}
 	wants(t, r.must("campaign", "list"), "no mail yet")
 	for _, wrong := range [][]string{
-		{"campaign", "preview", "win_back"}, {"campaign", "preview", "winback", id}, {"campaign", "preview", "win_back", id, "--step", "nothing"},
-		{"campaign", "preview", "win_back", id, "--sample"}, {"campaign", "test-send", "win_back", id, "--to", "nowhere", "--yes"}, {"campaign", "test-send", "win_back", id},
+		{"campaign", "preview", "win_back"},
+		{"campaign", "preview", "winback", id},
+		{"campaign", "preview", "win_back", id, "--step", "nothing"},
+		{"campaign", "preview", "win_back", id, "--sample"},
+		{"campaign", "test-send", "win_back", id, "--to", "nowhere", "--yes"},
+		{"campaign", "test-send", "win_back", id},
 	} {
 		if code, out, errs := r.run(wrong...); code != exitUsage || out != "" || errs == "" {
 			t.Errorf("%v: exit %d, %q, %q", wrong, code, out, errs)
@@ -91,14 +98,14 @@ func TestMailsAreLaidOutForABrowserOrWhereThereIsNone(t *testing.T) {
 	}
 	programs, seen := t.TempDir(), filepath.Join(t.TempDir(), "seen")
 	for _, name := range []string{"xdg-open", "open"} {
-		if err := os.WriteFile(filepath.Join(programs, name), []byte("#!/bin/sh\necho \"$1\" >> "+seen+"\n"), 0o700); err != nil { //nolint:gosec // a program
+		if err := os.WriteFile(filepath.Join(programs, name), []byte("#!/bin/sh\necho \"$1\" >> "+seen+"\n"), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
 	t.Setenv("PATH", programs+string(os.PathListSeparator)+os.Getenv("PATH"))
 	r.env["DISPLAY"] = ":7"
 	wants(t, r.must("campaign", "preview", "birthday", "--sample", "--browser"), "The browser shows ")
-	shown, err := os.ReadFile(seen) //nolint:gosec // of this test
+	shown, err := os.ReadFile(seen)
 	if err != nil || !strings.Contains(string(shown), ".html") {
 		t.Errorf("%s %v", shown, err)
 	}
@@ -115,4 +122,30 @@ func TestTextOfAPreviewFitsATerminalAndCommandsNone(t *testing.T) {
 	if got := harmless("a\x1b[2Jb\r\nc\u009bd"); got != "a[2Jb\ncd" {
 		t.Errorf("%q", got)
 	}
+}
+
+func TestATestMailGoesThroughTheRealProvider(t *testing.T) {
+	t.Parallel()
+	r := newRig(t).withShop()
+	id := r.buyer()
+	serve := func(configure func(*mailertest.MailServer)) *mailertest.MailServer {
+		s := mailertest.Serve(t, false, configure)
+		r.providing(fmt.Sprintf("    provider: smtp\n    smtp: {host: %s, port: %d, user: apikey, password: %s, ca_file: %s}\n", s.Host, s.Port, smtpPassword, s.CAFile))
+		r.edit("relance.yaml", `public_url: ""`, "public_url: https://mail.boutique.example")
+		return s
+	}
+	line := []string{"campaign", "test-send", "win_back", id, "--to", "moi@agence.example", "--yes"}
+	s := serve(nil)
+	wants(t, r.must(line...), "by smtp: [Test] ", "smtp took it.")
+	talk := strings.Join(s.Talks(), "\n")
+	if wants(t, talk, "RCPT TO:<moi@agence.example>"); strings.Count(talk, "RCPT TO:") != 1 {
+		t.Error(talk)
+	}
+	serve(func(s *mailertest.MailServer) { s.Login = "apikey\x00another" })
+	code, _, errs := r.run(line...)
+	if code != exitFailure || strings.Contains(errs, smtpPassword) || strings.Contains(errs, "agence") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+	wants(t, errs, "sending the test mail: ", "535", "Correct user and password")
+	wants(t, r.must("campaign", "list"), "no mail yet")
 }
