@@ -24,6 +24,7 @@ type campaignCmd struct {
 	Pause  campaignPauseCmd  `cmd:"" help:"Send nothing more for now."`
 	Resume campaignResumeCmd `cmd:"" help:"End a pause."`
 	Why    campaignWhyCmd    `cmd:"" help:"Why a contact got, or did not get, a campaign's mail."`
+	Worth  campaignWorthCmd  `cmd:"" help:"What a campaign's mails brought."`
 
 	Preview  campaignPreviewCmd  `cmd:"" help:"Show the mails that a contact would get now, without sending them."`
 	TestSend campaignTestSendCmd `cmd:"" help:"Send a contact's mail to yourself."`
@@ -71,7 +72,7 @@ func (c *campaignListCmd) Run(d *deps) error {
 	t := tabwriter.NewWriter(d.out, 0, 0, 2, ' ', 0)
 	for _, i := range infos {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", i.ID, i.State, armedSince(i), sends(i), i.Title)
-		for _, note := range append([]string{cameBack(i), i.Reason, i.NotMailed}, stepNotes(i)...) {
+		for _, note := range append([]string{cameBack(i), earnedText(i.Earned), i.Reason, i.NotMailed}, stepNotes(i)...) {
 			if note != "" {
 				fmt.Fprintf(t, "\t\t\t%s\t\n", note)
 			}

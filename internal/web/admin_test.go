@@ -55,8 +55,10 @@ func sampleOverview() Overview {
 			{
 				ID: "cart", Title: "Your cart is waiting", Segment: "cart_left", State: "armed", ArmedAt: now.Add(-time.Hour), Sends: []SendCount{{"accepted", 12}, {"deferred", 2}, {"refused", 3}, {"unknown", 1}, {"ready", 0}},
 				CameBack: []Outcome{{"delivered", "delivered", 1190}, {"clicked", "clicked", 7}, {"bounced", "bounced", 0}},
+				Earned:   []Earned{{Currency: "EUR", Orders: 31, Revenue: "1847.50", Carts: 4, CartValue: "212.00"}, {Currency: "CHF", Orders: 1, Revenue: "80.00", CartValue: "0.00"}},
+				Days:     []int64{0, 4990, 12000, 0, -500, 28000, 9900},
 			},
-			{ID: "win_back", Title: "We miss you", Segment: "lapsed", State: "draft", Sends: []SendCount{}, CameBack: []Outcome{}},
+			{ID: "win_back", Title: "We miss you", Segment: "lapsed", State: "draft", Sends: []SendCount{}, CameBack: []Outcome{}, Earned: []Earned{}},
 		},
 		Work: Work{Unknown: 1},
 	}

@@ -43,3 +43,14 @@ func TestTheChartsFitOnAPhone(t *testing.T) {
 		t.Error("it says nothing to those who do not see it")
 	}
 }
+
+func TestBarsDrawWhatWasEarned(t *testing.T) {
+	t.Parallel()
+	if bars(nil) != nil || bars([]int64{0, 0, -5}) != nil {
+		t.Error("nothing is drawn as something")
+	}
+	b := bars([]int64{0, 50, -10, 100})
+	if b == nil || b.Line != "M31.8 21.0V11.5M72.8 21.0V2.0" || b.Label != "revenue by day: some on 2 of the last 4 days" {
+		t.Errorf("%+v", b)
+	}
+}
