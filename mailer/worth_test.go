@@ -331,3 +331,25 @@ func TestSmallHoldoutsSaySoAndTheFilteredAreLeftOut(t *testing.T) {
 		}
 	})
 }
+
+// TestAnOrderThatPassesToAnotherContactIsNeverCountedTwice marks the new contact alone: the old one is looked at first.
+func TestAnOrderThatPassesToAnotherContactIsNeverCountedTwice(t *testing.T) {
+	eachEarning(t, func(t *testing.T, e *earning) {
+		ana, bob := e.buyer("ana@example.com"), e.buyer("bob@example.com")
+		for _, id := range []int64{ana, bob} {
+			e.click(e.left(id, "plain", "first", "once", "", e.now.Add(-time.Hour)), browser, e.now)
+		}
+		e.buys("1", "ana@example.com", e.now.Add(time.Second), nil)
+		e.exec("UPDATE orders SET contact_id=? WHERE id='1'", bob)
+		e.insert("worth_marks", []string{"contact_id", "lane", "generation"}, []any{bob, crm.LaneOf(bob), 1})
+		e.run()
+		if rows := e.rows("attributed_orders", "order_id"); len(rows) > 1 || len(rows) == 1 && rows[0].Contact != ana && rows[0].Contact != bob {
+			t.Errorf("%+v", rows)
+		}
+		e.settle()
+		e.verify("passed on")
+		if rows := e.rows("attributed_orders", "order_id"); len(rows) != 1 || rows[0].Contact != bob {
+			t.Errorf("%+v", rows)
+		}
+	})
+}
