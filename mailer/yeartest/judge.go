@@ -145,9 +145,14 @@ func (j *judge) stopped(email string, what int) {
 }
 
 func (j *judge) merged(from, to string) { j.into[from] = to }
-func (j *judge) split(from string)      { delete(j.into, from); j.odd(from) }
-func (j *judge) odd(email string)       { j.address(email).odd = true }
-func (j *judge) erased(email string)    { j.address(email).gone = true }
+func (j *judge) split(from string) {
+	j.odd(from)
+	j.odd(j.into[from])
+	delete(j.into, from)
+}
+
+func (j *judge) odd(email string)    { j.address(email).odd = true }
+func (j *judge) erased(email string) { j.address(email).gone = true }
 
 // group lists the addresses that are one person.
 func (j *judge) group(email string) []string {
