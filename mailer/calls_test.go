@@ -36,7 +36,7 @@ type received struct {
 	body           map[string]any
 }
 
-func (r received) contact() string { return r.body["contact"].(map[string]any)["email"].(string) } //nolint:forcetypeassert // a test
+func (r received) contact() string { return r.body["contact"].(map[string]any)["email"].(string) }
 
 func newService(t *testing.T) *service {
 	t.Helper()

@@ -57,10 +57,7 @@ func (u utm) add(address string) string {
 	if !ok || !u.leadsToShop(hostOf(rest)) {
 		return address
 	}
-	before := address
-	if i := strings.IndexByte(address, '#'); i >= 0 {
-		before = address[:i]
-	}
+	before, _, _ := strings.Cut(address, "#")
 	_, query, asked := strings.Cut(before, "?")
 	add, by := u.missing(query), "&"
 	switch {

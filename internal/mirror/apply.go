@@ -86,7 +86,7 @@ func (a *applying) run() error {
 	}
 	for _, step := range []func() error{
 		a.loadObservations, a.decide, a.startRaw, // what differs
-		a.resolve,                                    // whose it is
+		a.resolve,                                                 // whose it is
 		a.writeCatalogue, a.writeRecords, a.followUp, a.turnStock, // the facts
 		a.applyConsents, a.recompute, a.mark, // the people
 		a.writeRaw, a.dropBodies, a.clearQuarantine, a.quarantine, a.saveObservations,

@@ -19,7 +19,7 @@ type Mirror struct {
 	fanning sync.Mutex // held by the one that carries out redefinitions
 
 	suppressions func(ctx context.Context, q store.Queryer, ids []int64) (map[int64][]string, error) // nil: nobody tells
-	mails        mailsOf // nil: nobody tells
+	mails        mailsOf                                                                             // nil: nobody tells
 	asked        func(ctx context.Context, q store.Queryer) ([]string, error)                        // nil: nobody asks
 }
 
@@ -34,7 +34,9 @@ func (m *Mirror) TellSuppressions(of func(ctx context.Context, q store.Queryer, 
 
 // TellAsked says which events ask for a product that is out of stock: the mailer, which lies above, knows. Call it before
 // the mirror is used.
-func (m *Mirror) TellAsked(names func(ctx context.Context, q store.Queryer) ([]string, error)) { m.asked = names }
+func (m *Mirror) TellAsked(names func(ctx context.Context, q store.Queryer) ([]string, error)) {
+	m.asked = names
+}
 
 // DB gives the database, for callers that open a transaction around several calls.
 func (m *Mirror) DB() *store.DB { return m.db }

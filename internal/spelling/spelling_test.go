@@ -10,7 +10,7 @@ func TestClosest(t *testing.T) {
 	t.Parallel()
 	known := []string{"win_back", "welcome", "abandoned_cart"}
 	for word, want := range map[string]string{
-		"win_bacck": "win_back", "Welcom": "welcome", "abandond-cart": "abandoned_cart", "wlecome": "welcome", "birthday": "", "": "",
+		"win_bacck": "win_back", "Welcom": "welcome", "abandoned-cart_": "abandoned_cart", "wlecome": "welcome", "birthday": "", "": "",
 	} {
 		if got := spelling.Closest(word, known); got != want {
 			t.Errorf("%q: %q, want %q", word, got, want)

@@ -186,4 +186,3 @@ func TestChoosingWithAKeyboardAndWithoutScripts(t *testing.T) {
 		fits(ctx, t, "the page of a link that has expired")
 	}
 }
-

@@ -29,8 +29,8 @@ type Options struct {
 	// HookURL is the public address to which the shop is to send its webhooks; "" when it cannot reach us. The engine
 	// sees to it that they are there and enabled, on start and hourly; the source knows the address by its own Config.
 	HookURL string
-	// MayAct, when set, is asked before anything is done in the shop; an error leaves it to later (a copied database).
-	MayAct func() error
+	// MayAct, when set, is asked before anything is done in the shop; no leaves it to later (a copied database).
+	MayAct func() bool
 	// Progress is told after every committed page; may be nil. It must not block.
 	Progress func(Progress)
 	// Wall is real time: leases, waits, latency.

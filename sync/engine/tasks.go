@@ -34,7 +34,7 @@ type tasks struct {
 // dueTasks gives the oldest due act, or none while acts as such are failing. It keeps the webhooks on the queue.
 func (e *Engine) dueTasks(ctx context.Context, now time.Time) ([]mirror.TaskRow, error) {
 	at := crm.At(now)
-	if e.o.MayAct != nil && e.o.MayAct() != nil { // who asks says so already
+	if e.o.MayAct != nil && !e.o.MayAct() { // the mailer says why
 		return nil, nil
 	}
 	if err := e.arm(ctx, at); err != nil {
