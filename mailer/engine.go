@@ -106,13 +106,14 @@ func NewEngine(m *mirror.Mirror, l *store.Leases, o EngineOptions) *Engine {
 
 // pass is what one Step knows: it is read at the step's beginning and thrown away at its end.
 type pass struct {
-	now       crm.Instant
-	lanes     []int
-	campaigns map[string]running
-	shops     map[int64]mirror.Shop
-	fresh     map[int64]mirror.Freshness // by shop, filled as it is asked
-	won       map[[2]string]string       // winners of splits, by campaign and step
-	wake      crm.Instant                // when a broadcast goes on, 0 = none does soon
+	now        crm.Instant
+	lanes      []int
+	campaigns  map[string]running
+	shops      map[int64]mirror.Shop
+	fresh      map[int64]mirror.Freshness // by shop, filled as it is asked
+	won        map[[2]string]string       // winners of splits, by campaign and step
+	wake       crm.Instant                // when a broadcast goes on, 0 = none does soon
+	undigested bool                       // an event that stops mail may wait: nothing is sent
 }
 
 // running is an active campaign.

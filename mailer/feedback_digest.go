@@ -48,6 +48,7 @@ type sentRow struct {
 
 // digest makes facts of the events that wait, first of those that may stop mail.
 func (e *Engine) digest(ctx context.Context, p *pass) (worked bool, err error) {
+	defer func() { p.undigested = err != nil }()
 	for _, of := range []struct {
 		state   string
 		batches int

@@ -404,3 +404,37 @@ func TestTheStoryTellsWhatBecameOfTheMail(t *testing.T) {
 		}
 	})
 }
+
+// A complaint that could not be taken in yet stops the mails of that step: they wait for the next.
+func TestNothingIsSentPastEventsThatWait(t *testing.T) {
+	for _, engine := range []store.Dialect{store.SQLite, store.MySQL} {
+		t.Run(string(engine), func(t *testing.T) {
+			broken := false
+			db := servers.Open(t, engine, store.Options{Fault: func(n, at string) error {
+				if broken && n == "mailer.digest" && at == "before" {
+					broken = false
+					return errors.New("the plug is pulled")
+				}
+				return nil
+			}})
+			h := hook(t, newWorld(t, db))
+			ids, mails := h.mailed(t, "zoe@example.com")
+			sent := len(h.sg.Mails())
+			h.now = h.now.Add(2 * time.Hour)
+			h.arm("second", plainCampaign())
+			h.enter(ids[0], anybody, h.now)
+			body := sendgridtest.Body(t, h.sg.Event("spamreport", mails[0], h.after(time.Hour)))
+			if status := must(h.sg.Post(t.Context(), h.url+"default", body))(t); status != http.StatusOK {
+				t.Fatal(status)
+			}
+			broken = true
+			if err := h.tryRun(); err == nil || len(h.sg.Mails()) != sent {
+				t.Fatalf("%v; %d mails left while a complaint waited", err, len(h.sg.Mails())-sent)
+			}
+			h.run()
+			if s := h.sends(mailer.SendFilter{Campaign: "second"})[0]; s.State != mailer.Refused {
+				t.Errorf("%+v", s)
+			}
+		})
+	}
+}

@@ -22,7 +22,7 @@ const (
 // send lets due sends through the gate and hands over those that pass, in two batches that take turns: while one is
 // on its way to the provider, a transaction settles the answers of the one before and decides on the next.
 func (e *Engine) send(ctx context.Context, p *pass) (worked bool, err error) {
-	if !e.allowed() {
+	if !e.allowed() || p.undigested {
 		return false, nil
 	}
 	var flying *flight
