@@ -37,9 +37,11 @@ func runsOf(b BroadcastSpec) *runs { return (&compiler{}).runs(b) }
 
 // RunDay, RunAt and RunsAround ask when a broadcast comes.
 func RunDay(b BroadcastSpec, n int) time.Time { return runsOf(b).day(n) }
+
 func RunAt(b BroadcastSpec, n int, loc *time.Location) crm.Instant {
 	return runsOf(b).at(RunDay(b, n), loc)
 }
+
 func RunsAround(b BroadcastSpec, from, to crm.Instant) (out []time.Time) {
 	return runsOf(b).around(from, to)
 }

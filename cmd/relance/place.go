@@ -213,6 +213,9 @@ func (p *place) allowed() error {
 	return p.why
 }
 
+// mayAct tells whether anything may be changed in the shops from here.
+func (p *place) mayAct() bool { return p.allowed() == nil }
+
 // adopt makes this the place where the database belongs.
 func (p *place) adopt(ctx context.Context) error {
 	here, err := whereIs(ctx, p.db)

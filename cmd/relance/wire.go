@@ -284,7 +284,7 @@ func (a *app) openShops(ctx context.Context, sources map[string]connectors.Sourc
 		} else {
 			unit.engine = engine.New(engine.Options{
 				Mirror: a.mirror, Leases: a.leases, Shop: shop, Source: unit.source, Log: a.log.Named("sync"),
-				Metrics: a.meters.engine, Progress: o.progress, Now: o.now, Wall: o.wall, HookURL: hookURL(a.cfg, name), MayAct: func() bool { return a.place.allowed() == nil },
+				Metrics: a.meters.engine, Progress: o.progress, Now: o.now, Wall: o.wall, HookURL: hookURL(a.cfg, name), MayAct: a.place.mayAct,
 			})
 		}
 		a.shops = append(a.shops, unit)
