@@ -51,7 +51,7 @@ func (l Landings) Open(ctx context.Context, token string, now crm.Instant, langu
 		page.Expired = true
 		return page, nil
 	}
-	profile, err := l.profile(ctx, p.contactID)
+	profile, err := behindLink(ctx, l.Mirror, l.Mirror.DB().Read(), p.contactID, crm.Needs{Orders: true, Lines: true, Carts: true})
 	if err != nil || profile == nil || profile.Contact.AudienceID != shop.AudienceID {
 		page.Expired = true
 		return page, err
@@ -63,10 +63,10 @@ func (l Landings) Open(ctx context.Context, token string, now crm.Instant, langu
 	return page, nil
 }
 
-// profile loads the contact, or whom it was merged into; nil for one who is gone.
-func (l Landings) profile(ctx context.Context, id int64) (*crm.Profile, error) {
+// behindLink loads the contact that a link names, or whom it was merged into; nil for one who is gone.
+func behindLink(ctx context.Context, m *mirror.Mirror, q store.Queryer, id int64, needs crm.Needs) (*crm.Profile, error) {
 	for range 3 { // a merge of a merged one is not followed for ever
-		found, err := l.Mirror.Profiles(ctx, l.Mirror.DB().Read(), []int64{id}, crm.Needs{Orders: true, Lines: true, Carts: true})
+		found, err := m.Profiles(ctx, q, []int64{id}, needs)
 		if err != nil || len(found) == 0 || found[0].Contact.ErasedAt > 0 {
 			return nil, err
 		}

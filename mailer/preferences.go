@@ -40,6 +40,9 @@ func frequencyCap(c crm.Contact) Cap {
 	return Cap{}
 }
 
+// ErrNoChoice is wrapped by the errors about choices that nobody can make.
+var ErrNoChoice = errors.New("no such choice")
+
 // Choices are what a contact chooses on the page, as they stand or as they are to be.
 type Choices struct {
 	Topics    map[string]bool // topic → wanted; of the audience's topics
@@ -134,21 +137,14 @@ func Preferences(ctx context.Context, m *mirror.Mirror, keys Keys, token string,
 	return page, nil
 }
 
-// person loads the contact of a token, or whom it was merged into, and which scopes stop its mails; nil for one who is gone.
+// person is who is behind a link, and which scopes stop its mails; nil for one who is gone.
 func person(ctx context.Context, m *mirror.Mirror, q store.Queryer, s Subject) (*crm.Profile, map[string]bool, error) {
-	for range 3 { // a merge of a merged one is not followed for ever
-		found, err := m.Profiles(ctx, q, []int64{s.ContactID}, crm.Needs{Consents: true, Account: true})
-		if err != nil || len(found) == 0 || found[0].Contact.ErasedAt > 0 || found[0].Contact.AudienceID != s.AudienceID {
-			return nil, nil, err
-		}
-		p := &found[0]
-		if p.Contact.MergedInto == 0 {
-			scopes, err := suppressedContacts(ctx, q, map[int64]*crm.Profile{p.Contact.ID: p}, nil)
-			return p, scopes[p.Contact.ID], err
-		}
-		s.ContactID = p.Contact.MergedInto
+	p, err := behindLink(ctx, m, q, s.ContactID, crm.Needs{Consents: true, Account: true})
+	if err != nil || p == nil || p.Contact.AudienceID != s.AudienceID {
+		return nil, nil, err
 	}
-	return nil, nil, nil
+	scopes, err := suppressedContacts(ctx, q, map[int64]*crm.Profile{p.Contact.ID: p}, nil)
+	return p, scopes[p.Contact.ID], err
 }
 
 func consentTo(p *crm.Profile, topic string) string {
@@ -162,7 +158,7 @@ func consentTo(p *crm.Profile, topic string) string {
 
 // SavePreferences carries out what a contact chose, in one transaction: consents both ways with the text that was shown,
 // the suppression that an unsubscription left (that of a complaint or a bounce stays), and attributes. A mail that waits
-// finds it all at the gate. fault.Reject for a token that was not signed here or has expired, and for choices that are
+// finds it all at the gate. fault.Reject for a token that was not signed here, and with ErrNoChoice for choices that are
 // none. Saving the same again changes nothing.
 func SavePreferences(ctx context.Context, m *mirror.Mirror, keys Keys, token string, c Choices, proof Proof, now crm.Instant) (ChoicesPage, error) {
 	s, expired, err := keys.reader(forPreferences, token, now)
@@ -199,7 +195,9 @@ func SavePreferences(ctx context.Context, m *mirror.Mirror, keys Keys, token str
 }
 
 func (c Choices) check(now crm.Instant) error {
-	bad := func(what string) error { return fault.New(fault.Reject, "saving choices", errors.New(what)) }
+	bad := func(what string) error {
+		return fault.New(fault.Reject, "saving choices", fmt.Errorf("%w: %s", ErrNoChoice, what))
+	}
 	switch c.Frequency {
 	case "", FrequencyWeekly, FrequencyMonthly:
 	default:

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 
@@ -35,7 +36,7 @@ func (w *daemon) saveChoices(ctx context.Context, token string, c web.Choices, a
 	}
 	now := crm.At(w.clock.Now())
 	page, err := mailer.SavePreferences(ctx, w.mirror, w.keys, token, wanted, mailer.Proof{Text: act.Text, IP: act.IP}, now)
-	if fault.ClassOf(err) == fault.Reject && len(known) > 0 { // the link is sound
+	if errors.Is(err, mailer.ErrNoChoice) {
 		return web.Choices{}, web.ErrBadChoice
 	}
 	return w.choicesOf(page, language), unsigned(err)

@@ -2,8 +2,6 @@ package web
 
 import (
 	"context"
-	"errors"
-	"io"
 	"net/http"
 )
 
@@ -25,21 +23,7 @@ func (p *public) routeEvents(mux *http.ServeMux) {
 }
 
 func (p *public) events(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxEvents))
-	if err != nil {
-		status := http.StatusBadRequest
-		if _, large := errors.AsType[*http.MaxBytesError](err); large {
-			status = http.StatusRequestEntityTooLarge
-		}
-		http.Error(w, http.StatusText(status), status)
-		return
-	}
-	switch status := p.o.Events(r.Context(), r.PathValue("audience"), r.Header, body); {
-	case status >= 200 && status < 300:
-		w.WriteHeader(http.StatusOK)
-	case status >= 400 && status < 600:
-		http.Error(w, http.StatusText(status), status)
-	default: // a receiver that knows no answer must not be taken for success
-		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
-	}
+	deliver(w, r, maxEvents, func(ctx context.Context, body []byte) int {
+		return p.o.Events(ctx, r.PathValue("audience"), r.Header, body)
+	})
 }

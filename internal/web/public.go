@@ -104,9 +104,17 @@ func (p *public) limited(l *limiter, next http.Handler) http.Handler {
 	})
 }
 
-// hook takes a webhook. WooCommerce repeats deliveries answered 201, 202 or 204, so success is exactly 200.
+// hook takes a webhook.
 func (p *public) hook(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxHook))
+	deliver(w, r, maxHook, func(ctx context.Context, body []byte) int {
+		return p.o.Receive(ctx, r.PathValue("shop"), r.Header, body)
+	})
+}
+
+// deliver reads the body of what somebody delivers and answers with the status that take gives. WooCommerce repeats
+// deliveries answered 201, 202 or 204, so success is exactly 200.
+func deliver(w http.ResponseWriter, r *http.Request, most int64, take func(ctx context.Context, body []byte) (status int)) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 	if err != nil {
 		status := http.StatusBadRequest
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
@@ -115,7 +123,7 @@ func (p *public) hook(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, http.StatusText(status), status)
 		return
 	}
-	switch status := p.o.Receive(r.Context(), r.PathValue("shop"), r.Header, body); {
+	switch status := take(r.Context(), body); {
 	case status >= 200 && status < 300:
 		w.WriteHeader(http.StatusOK)
 	case status >= 400 && status < 600:

@@ -3,12 +3,13 @@ package deliverability
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 )
 
 // dmarc reads the policy of the domain, or of the domain that it belongs to.
 func (d DNS) dmarc(ctx context.Context, domain string) Finding {
-	for _, name := range distinct(domain, registered(domain)) {
+	for _, name := range slices.Compact([]string{domain, registered(domain)}) {
 		records, err := d.texts(ctx, "_dmarc."+name)
 		if err != nil {
 			return unknown("dmarc", "_dmarc."+name, err)
@@ -59,11 +60,4 @@ func policyFinding(domain, at, record string) Finding {
 		f.Standing, f.Says, f.Do = Bad, fmt.Sprintf("The DMARC record of %s has no policy that receivers know.", at), "Write p=none, p=quarantine or p=reject."
 	}
 	return f
-}
-
-func distinct(a, b string) []string {
-	if a == b {
-		return []string{a}
-	}
-	return []string{a, b}
 }
